@@ -16,8 +16,7 @@ use datafusion::logical_expr::{
     Signature, Volatility,
 };
 
-use crate::time_calls;
-use crate::zone_offsets::{ZoneOffsets, fixed_zone};
+use crate::zone_offsets::{ZoneOffsets, fixed_zone, is_utc};
 
 /// Functions of which clocks decide what they give. `date_trunc` has its own law.
 const BY_CLOCKS: [&str; 4] = ["date_part", "to_char", "to_date", "to_local_time"];
@@ -33,7 +32,7 @@ pub(crate) fn of_all_times(expr: Expr, schema: &DFSchema) -> Result<Transformed<
             _ => return false,
         };
         // An offset is the same at all times.
-        !time_calls::is_utc(zone) && zone.is_some_and(|zone| !zone.starts_with(['+', '-']))
+        !is_utc(zone) && zone.is_some_and(|zone| !zone.starts_with(['+', '-']))
     };
     let (shown, argument) = match &expr {
         Expr::ScalarFunction(call) if BY_CLOCKS.contains(&call.func.name()) => {

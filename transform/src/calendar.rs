@@ -15,8 +15,8 @@ use jiff::{SignedDuration, Span};
 
 use crate::arrow_types::UTC;
 use crate::durations::interval_parts;
-use crate::zone_offsets::{TABLES_END, ZoneOffsets};
-use crate::{one_argument, time_calls};
+use crate::one_argument;
+use crate::zone_offsets::{self, TABLES_END, ZoneOffsets};
 
 /// After so many microseconds, 400 years, days have the same dates, and are the same days of a week.
 const ERA: i64 = 146_097 * DAY;
@@ -74,7 +74,7 @@ impl ScalarUDFImpl for DateTrunc {
             return exec_err!("date_trunc takes a time");
         };
         let utc = given.as_primitive::<TimestampMicrosecondType>();
-        let is_utc = time_calls::is_utc(zone.as_deref());
+        let is_utc = zone_offsets::is_utc(zone.as_deref());
         let is_counted = |at: i64| COUNTED.contains(&at) && (is_utc || at < TABLES_END);
         if utc.iter().flatten().all(is_counted) {
             return self.inner.invoke_with_args(args);

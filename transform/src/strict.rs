@@ -20,7 +20,7 @@ use crate::arrow_types::UTC;
 use crate::physical::{SESSION, context, physical, value};
 use crate::{
     by_zone, comparison, durations, finite, floor, mixed_numbers, never_works, rounding, time_calls, zeros,
-    zones,
+    zone_offsets, zones,
 };
 
 /// A physical expression.
@@ -118,7 +118,7 @@ fn casts_to_moments(expr: Expr, schema: &DFSchema) -> Result<Transformed<Expr>> 
         if is_try { Expr::TryCast(TryCast::new(one, to)) } else { Expr::Cast(Cast::new(one, to)) }
     };
     let utc = || Arc::from(UTC);
-    Ok(Transformed::yes(match zone.clone().filter(|zone| !time_calls::is_utc(Some(zone))) {
+    Ok(Transformed::yes(match zone.clone().filter(|zone| !zone_offsets::is_utc(Some(zone))) {
         None => cast(argument.clone(), utc()),
         Some(zone) => match argument.get_type(schema) {
             Ok(ArrowType::Timestamp(_, Some(_))) => cast(argument.clone(), zone),

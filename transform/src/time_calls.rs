@@ -11,6 +11,7 @@ use feature::Scalar;
 
 use crate::arrow_types::arrow_type;
 use crate::instants::{self, Count};
+use crate::zone_offsets::is_utc;
 use crate::{calendar, duration_parts, floor, functions};
 
 /// A call of a function of time as what it stands for; any other expression as it is.
@@ -131,9 +132,4 @@ fn unit_of(function: &str) -> Option<TimeUnit> {
         "to_timestamp" | "to_timestamp_nanos" => TimeUnit::Nanosecond,
         _ => return None,
     })
-}
-
-/// Whether a clock of this zone shows UTC.
-pub(crate) fn is_utc(zone: Option<&str>) -> bool {
-    matches!(zone, None | Some("UTC" | "+00:00" | "Z"))
 }

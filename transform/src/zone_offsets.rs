@@ -90,6 +90,11 @@ fn equivalent(at: i64) -> Option<i64> {
     i64::try_from(moved.duration_since(EPOCH).as_micros()).ok()
 }
 
+/// Whether a clock of this zone shows UTC.
+pub(crate) fn is_utc(zone: Option<&str>) -> bool {
+    matches!(zone, None | Some("UTC" | "+00:00" | "Z"))
+}
+
 #[cfg(test)]
 mod tests {
     use feature::Micros;

@@ -70,7 +70,7 @@ fn an_entity_of_regular_rows_is_forgotten_whatever_they_are() {
         let project = regular(key, sensors, value);
         for sensor in [5, sensors - 1] {
             let name = if key == "string" { format!("s{sensor:05}") } else { sensor.to_string() };
-            project.ok(&format!("forget sensor={name} --reason asked --yes"));
+            project.ok(&format!("forget sensor={name} --reason ticket --yes"));
             let read = project.json(&format!("get level sensor={name}"));
             assert_eq!(read["features"]["readings"]["status"], "NOT_FOUND", "{shape}: {read}");
         }
