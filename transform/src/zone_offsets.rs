@@ -13,6 +13,8 @@ const MINUTE: i64 = 60_000_000;
 const EPOCH: DateTime = date(1970, 1, 1).at(0, 0, 0, 0);
 /// 2100-01-01: the tables of zones end here.
 pub(crate) const TABLES_END: i64 = 47_482 * DAY;
+/// 9999-12-31.
+const LAST_DAY: i64 = 2_932_896 * DAY;
 /// No zone has an offset with seconds from 1973 on.
 const WHOLE_MINUTES_FROM: i64 = 1_096 * DAY;
 /// Years in which each date from March on, and each before, is once at least each day of a week.
@@ -30,7 +32,8 @@ impl ZoneOffsets {
 
     /// How many microseconds clocks there are ahead of UTC at a moment.
     pub(crate) fn at(self, at: i64) -> Result<i64> {
-        let known = if at < TABLES_END { Some(at) } else { equivalent(at) };
+        // Beyond the last year as on its last day.
+        let known = if at < TABLES_END { Some(at) } else { equivalent(at.min(LAST_DAY)) };
         let shown =
             known.and_then(|known| as_datetime_with_timezone::<TimestampMicrosecondType>(known, self.0));
         let offset =

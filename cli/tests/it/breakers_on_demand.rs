@@ -113,6 +113,7 @@ fn what_is_computed_from_a_feature_without_an_answer_has_none_and_its_default_do
     assert_eq!([&had["n"], &had["of_n"], &had["through_n"], &had["of_none"]], ["1", "2", "20", "2"]);
     // Of a whole view that has no answer the same; what reads nothing of it is there.
     project.ok("breaker close v --reason seen");
+    once(&project, "y", "PRESENT");
     project.ok("breaker open v --answers no_value --reason all");
     let served = once(&project, "n", "BREAKER_OPEN");
     for name in OF_Y.iter().chain(&OF_N) {

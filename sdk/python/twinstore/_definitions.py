@@ -127,10 +127,14 @@ class Sql(_Part):
 
 @dataclass(frozen=True)
 class Batch(_Part):
-    """Where the history of a source lies."""
+    """Where the history of a source lies: files under a path, or the rows of a query over Postgres."""
 
-    path: str
+    path: str | None = None
     format: str | None = None
+    sql: str | None = None
+    connection: str | None = None
+    cursor: str | None = None
+    lookback: Duration | None = None
 
 
 @dataclass(frozen=True)

@@ -38,9 +38,8 @@ def time_text(time: Any) -> "str | None":
     if time is None or time != time:
         raise InputError("the time is NaT, which is none: leave it out, or pass a datetime")
     if isinstance(time, dt.datetime):
-        if time.tzinfo is None:
-            time = time.replace(tzinfo=dt.timezone.utc)
-        return time.astimezone(dt.timezone.utc).isoformat(timespec="microseconds").replace("+00:00", "Z")
+        moment: dt.datetime = time if time.tzinfo else time.replace(tzinfo=dt.timezone.utc)
+        return moment.astimezone(dt.timezone.utc).isoformat(timespec="microseconds").replace("+00:00", "Z")
     if isinstance(time, dt.date):
         return f"{time.isoformat()}T00:00:00Z"
     raise InputError(f"{time!r} is not a time: pass a datetime, or a text as in 2013-06-01T12:00:00Z")
