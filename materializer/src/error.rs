@@ -113,16 +113,6 @@ pub enum MaterializerError {
         /// What is wrong with it.
         why: String,
     },
-    /// No row of what would be a view's first load was taken, and none was bad.
-    #[error(
-        "no row of {view} is loaded: {why}; correct the definition, the files or the range and load again"
-    )]
-    NothingTaken {
-        /// The view.
-        view: VersionId,
-        /// How many rows were left out, and for what.
-        why: String,
-    },
     /// Loaded files that hold something else now.
     #[error(
         "{} changed since {view} loaded it: put new rows into a new file and restore what was loaded, or if the `path` of its source was changed, put that back; for other content define {}@{} and backfill that",

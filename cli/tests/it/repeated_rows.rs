@@ -1,7 +1,7 @@
 //! Rows that a view expects to be there once: those that repeat others are refused as any row is that fails an expectation,
 //! in every load of history.
 
-use serde_json::{Value, json};
+use serde_json::Value;
 
 use crate::landings::{batch, landing, write_parquet};
 use crate::project::{Project, says};
@@ -101,31 +101,4 @@ fn a_view_of_which_all_files_are_quarantined_says_so_and_shows_the_repeated_rows
         &read.stderr,
         &["airport_arrivals@1 wait in quarantine", "quality quarantine list airport_arrivals@1"],
     );
-}
-
-#[test]
-fn a_first_load_that_takes_no_row_uses_nothing() {
-    for (line, flags, why) in [
-        ("where: arr_delay > 1000000", "", "3 rows did not pass `where`"),
-        ("", " --from 2030-01-01", "3 rows outside the range of event times"),
-    ] {
-        let project = Project::sample();
-        project.edit("features/flights.yaml", "data/landings.parquet", "data/landings");
-        if !line.is_empty() {
-            project.edit("features/flights.yaml", "expect:", &format!("{line}\nexpect:"));
-        }
-        project.ok("apply");
-        write(&project, "a", 0..3);
-        says(
-            &project.refused(&format!("backfill airport_arrivals{flags}")),
-            &["no row of airport_arrivals@1", why],
-        );
-        // Neither the file nor the definition is fixed.
-        write(&project, "a", 0..4);
-        if !line.is_empty() {
-            project.edit("features/flights.yaml", line, "where: arr_delay > 0");
-            project.ok("apply");
-        }
-        assert_eq!(taken(&project.json("backfill airport_arrivals")), (4, 0), "{}", json!(why));
-    }
 }

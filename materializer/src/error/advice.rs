@@ -63,7 +63,6 @@ impl MaterializerError {
             | Self::Feed { .. }
             | Self::Halted { .. }
             | Self::NothingAccepted { .. }
-            | Self::NothingTaken { .. }
             | Self::LogBehindOnline { .. }
             | Self::OtherLog { .. }
             | Self::OnlineBehindLog { .. }

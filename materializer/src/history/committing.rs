@@ -1,7 +1,6 @@
 //! The commits of a load: each chunk of rows is one, made while the rows of the next are read, and the online store
 //! follows the last.
 
-use feature::counted;
 use offline::{BatchPoint, DeadLetter, Written};
 use online::Mender;
 
@@ -91,8 +90,8 @@ impl<W: Mender> HistoryLoad<'_, W> {
         if is_last { self.end_encoding().await } else { Ok(()) }
     }
 
-    /// Refuses a load that would be the view's first, and of which no row was taken: as long as no row was loaded, the
-    /// definition and the files may be corrected. Rows of a stream or of forgotten entities are left out for good.
+    /// Refuses a load that would be the view's first, and of which every row was refused: as long as no row was loaded, the
+    /// definition and the files may be corrected.
     fn check_accepted(&self, last: &Chunk) -> Result<(), MaterializerError> {
         let is_nothing = self.committed.rows == 0 && self.encoding.is_none() && self.log.row_count() == 0;
         if !is_nothing {
@@ -104,21 +103,7 @@ impl<W: Mender> HistoryLoad<'_, W> {
             let DeadLetter { origin, position, detail, .. } = first.clone();
             return Err(MaterializerError::NothingAccepted { view, rows, origin, position, why: detail });
         }
-        if !report.quarantined.is_empty() || report.of_stream + report.forgotten + report.rows_known > 0 {
-            return Ok(());
-        }
-        let left_out = [
-            (report.filtered, "did not pass `where`"),
-            (report.null_keys, "left out for a null in the key"),
-            (report.outside_range, "outside the range of event times"),
-        ];
-        let left_out = left_out.into_iter().filter(|(rows, _)| *rows > 0);
-        let why: Vec<String> =
-            left_out.map(|(rows, why)| format!("{} {why}", counted(rows, "row"))).collect();
-        match why.is_empty() {
-            true => Ok(()),
-            false => Err(MaterializerError::NothingTaken { view, why: why.join(", ") }),
-        }
+        Ok(())
     }
 
     /// Commits the rows of earlier files, for what is compared with the log.
