@@ -204,6 +204,21 @@ fn a_column_that_is_added_to_the_source_makes_no_row_new() {
 }
 
 #[test]
+fn a_column_that_gets_another_type_makes_no_row_new() {
+    let (server, project) = three_events();
+    server.sql("ALTER TABLE events ADD note int DEFAULT 3");
+    let text = project.read("features/all.yaml").replace("select user_id,", "select note, user_id,");
+    let text = text.replace("amount: float64}", "amount: float64, note: int64}");
+    project.write("features/all.yaml", &text);
+    project.ok("apply");
+    project.ok("backfill --all");
+    project.write("features/all.yaml", text.replace("note: int64", "note: float64"));
+    project.ok("apply");
+    let (extract, loaded) = load(&project, "materialize");
+    assert_eq!((&extract["rows_read"], &extract["rows_gone"], loaded), (&3.into(), &0.into(), 0));
+}
+
+#[test]
 fn a_load_that_is_killed_at_any_point_and_repeated_has_each_row_once() {
     let (server, whole) = three_events();
     whole.ok("backfill --all");

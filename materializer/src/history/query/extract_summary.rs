@@ -9,7 +9,7 @@ use std::fs::File;
 use std::io::{self, Read, Seek, SeekFrom};
 use std::path::Path;
 
-use feature::Micros;
+use feature::{DataType, Micros};
 use serde::{Deserialize, Serialize};
 
 /// The format of the frame.
@@ -31,6 +31,9 @@ pub(super) struct ExtractSummary {
     pub(super) rows: u64,
     /// Each column of moments, by its name.
     pub(super) moments: BTreeMap<String, Moments>,
+    /// The type that each column was declared as, by its name.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub(super) types: BTreeMap<String, DataType>,
 }
 
 /// What a column of moments holds.
@@ -52,11 +55,16 @@ impl Moments {
 
 impl Default for ExtractSummary {
     fn default() -> Self {
-        Self { format: FORMAT, rows: 0, moments: BTreeMap::new() }
+        Self { format: FORMAT, rows: 0, moments: BTreeMap::new(), types: BTreeMap::new() }
     }
 }
 
 impl ExtractSummary {
+    /// Of an extract without a row, whose columns have these types.
+    pub(super) fn of_types(types: BTreeMap<String, DataType>) -> Self {
+        Self { types, ..Self::default() }
+    }
+
     /// The frame, which ends the file.
     pub(super) fn frame(&self) -> io::Result<Vec<u8>> {
         let text = serde_json::to_vec(self)?;

@@ -75,8 +75,8 @@ impl ExtractedRows {
             moments(summary).zip(bound).is_some_and(is_before)
         };
         let mut read: BTreeMap<Vec<usize>, Vec<u128>> = BTreeMap::new();
-        for (file, _) in extracts.iter().zip(&summaries).filter(|(_, summary)| !lies_before(summary)) {
-            let (compared, digests) = of_file(file, columns, cursor.zip(bound))?;
+        for (file, summary) in extracts.iter().zip(&summaries).filter(|(_, summary)| !lies_before(summary)) {
+            let (compared, digests) = of_file((file, summary), columns, cursor.zip(bound))?;
             read.entry(compared).or_default().extend(digests);
         }
         // Extracts with more of the columns come first: they say more of a row.
@@ -125,20 +125,24 @@ impl RowsOfColumns {
     }
 }
 
-/// The columns of the query that an extract has, in the order of their names, and the digests of its rows by these; with
-/// a bound of those that do not lie before it. Rows without a moment do not: the query gives them as well.
+/// The columns of the query that an extract has as the same type, in the order of their names, and the digests of its rows by
+/// these; with a bound of those that do not lie before it. Rows without a moment do not: the query gives them as well.
 fn of_file(
-    file: &SourceFile,
+    (file, summary): (&SourceFile, &ExtractSummary),
     columns: &[QueryColumn],
     from: Option<(&Cursor, Micros)>,
 ) -> Result<(Vec<usize>, Vec<u128>), MaterializerError> {
     let wrong = |why: String| MaterializerError::file(&file.path, why);
     let (header, mut records) = csv::open_records(file)?;
     let index = |name: &str| header.iter().position(|column| column == name);
+    let is_same = |column: &QueryColumn| {
+        summary.types.get(&*column.name).is_none_or(|data_type| *data_type == column.data_type)
+    };
     // A map is in the order of its keys.
     let compared: BTreeMap<&str, (usize, usize)> = columns
         .iter()
         .enumerate()
+        .filter(|(_, column)| is_same(column))
         .filter_map(|(own, column)| Some((&*column.name, (own, index(&column.name)?))))
         .collect();
     let from = from.and_then(|(cursor, bound)| Some((index(&cursor.column.name)?, bound)));

@@ -5,7 +5,7 @@ use std::path::Path;
 use std::pin::pin;
 
 use bytes::Bytes;
-use feature::{BatchQuery, Micros, Name, Source, Span};
+use feature::{Batch, BatchQuery, Micros, Name, Source};
 use futures::StreamExt;
 use serde::Serialize;
 use tokio::sync::mpsc;
@@ -56,8 +56,6 @@ pub async fn extract(
     let extracts = Extracts::of(project, &source.name);
     let lock = extracts.lock().await?;
     let session = database.connect().await.map_err(|why| at.unreachable(&why))?;
-    let begin = "BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY";
-    session.client.batch_execute(begin).await.map_err(|error| at.failed(&error, 0))?;
     let found = described(&session, &query.sql).await.map_err(|error| at.failed(&error, 0))?;
     let columns = query_columns(source, &found);
     let columns = columns.map_err(|found| at.wrong(found.into_iter().map(|(_, what)| what).collect()))?;
@@ -77,6 +75,12 @@ pub async fn extract(
     let number = u32::try_from(number).map_err(|_| extracts.wrong("it has too many extracts".to_owned()))?;
     let read_from = known.bound;
     let copy = copy(&query.sql, &columns, cursor.as_ref().zip(read_from));
+    // Not before the earlier extracts are read, which takes long where they are many: a server ends transactions that idle.
+    let begin = "BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY";
+    session.client.batch_execute(begin).await.map_err(|error| at.failed(&error, 0))?;
+    if described(&session, &query.sql).await.map_err(|error| at.failed(&error, 0))? != found {
+        return Err(at.wrong(vec!["its columns changed while it was begun: load again".to_owned()]));
+    }
     let writer = Writer::start(NewExtract::new((extracts, lock), number, columns, known));
     let extracted = copied(&session, &copy, writer, &at, progress).await?;
     Ok(ExtractReport {
@@ -175,7 +179,7 @@ fn cursor(source: &Source, query: &BatchQuery, columns: &[QueryColumn]) -> Resul
     let column = columns.iter().find(|column| column.name == stored).cloned();
     let column =
         column.ok_or_else(|| format!("the query gives no column `{stored}`, which is its cursor"))?;
-    Ok(Some(Cursor { column, lookback: query.lookback.unwrap_or(Span::DAY) }))
+    Ok(Some(Cursor { column, lookback: query.lookback.unwrap_or(Batch::DEFAULT_LOOKBACK) }))
 }
 
 /// A thread that writes the rows which it gets.

@@ -65,6 +65,7 @@ impl NewExtract {
         columns: Vec<QueryColumn>,
         known: ExtractedRows,
     ) -> Self {
+        let types = columns.iter().map(|column| (column.name.to_string(), column.data_type)).collect();
         Self {
             extracts,
             number,
@@ -72,7 +73,7 @@ impl NewExtract {
             known,
             file: None,
             read: 0,
-            summary: ExtractSummary::default(),
+            summary: ExtractSummary::of_types(types),
             _lock: lock,
         }
     }

@@ -90,6 +90,9 @@ pub(super) fn query_columns(
         let stored = source.stored_name(&field.name);
         let mut of_name = found.iter().filter(|(name, _)| name == stored);
         let problem = match (of_name.next(), of_name.next()) {
+            _ if stored.trim() != stored => {
+                format!("the column `{stored}` of the query begins or ends with a space: rename it there")
+            }
             (Some(_), Some(_)) => format!("the query gives two columns `{stored}`: rename one"),
             (None, _) => {
                 let is_taken = |column: &str| columns::is_taken(source, column);
