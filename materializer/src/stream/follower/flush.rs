@@ -248,11 +248,17 @@ impl<W: Mender, F: Feed> Follower<'_, W, F> {
             let is_folded = self.cache.fold_dropped(self.online, by_entity, now).await?;
             let is_written = is_folded.is_some_and(|refused| refused.is_empty())
                 && matches!(self.cache.write(self.online, by_entity, now).await?, Write::Done { .. });
-            if !is_written {
-                let keys = by_entity.keys().cloned().collect();
+            let has_forgotten_more = self.has_forgotten_more()?;
+            if !is_written || has_forgotten_more {
+                let keys = self.flush.by_entity.keys().cloned().collect();
                 // The follower's own snapshot stays: commits are decided on it.
                 let mut log = self.offline.log(&self.target.view).await?;
-                again::fold_present(&mut log, self.online, keys, self.clock).await?;
+                if has_forgotten_more {
+                    // Rows of a forgotten entity may be back that were removed meanwhile.
+                    again::fold_again(&mut log, self.online, keys, self.clock).await?;
+                } else {
+                    again::fold_present(&mut log, self.online, keys, self.clock).await?;
+                }
             }
         }
         self.turn = Some(turn);
