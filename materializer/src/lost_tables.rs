@@ -27,17 +27,13 @@ pub async fn check_quarantine(offline: &OfflineStore, log: &Log) -> Result<(), M
     Err(MaterializerError::QuarantineIsGone { view: view.clone() })
 }
 
-/// What is gone beside the log of a view.
-pub async fn lost_tables(
-    offline: &OfflineStore,
-    view: &Arc<View>,
-) -> Result<Vec<MaterializerError>, MaterializerError> {
-    let log = offline.log(view).await?;
-    let dead_letters = offline.dead_letters(&view.id).await?;
-    let checked = [check_dead_letters(&log, &dead_letters).await, check_quarantine(offline, &log).await];
-    checked
-        .into_iter()
-        .filter_map(Result::err)
-        .map(|error| if error.is_of_lost_table() { Ok(error) } else { Err(error) })
-        .collect()
+/// What is gone beside the log of a view. What cannot be read says so by itself.
+pub async fn lost_tables(offline: &OfflineStore, view: &Arc<View>) -> Vec<MaterializerError> {
+    let Ok(log) = offline.log(view).await else { return Vec::new() };
+    let of_dead_letters = async {
+        let dead_letters = offline.dead_letters(&view.id).await?;
+        check_dead_letters(&log, &dead_letters).await
+    };
+    let checked = [of_dead_letters.await, check_quarantine(offline, &log).await];
+    checked.into_iter().filter_map(Result::err).filter(MaterializerError::is_of_lost_table).collect()
 }

@@ -137,12 +137,14 @@ async fn never_loaded(
         }
         project.check_logs_of_registered(registered).await?;
         let is_loaded = has_history(&target(registered, Arc::clone(&view))?);
-        let batches = quarantined(&project.offline()?, &view).await.unwrap_or_default();
-        let is_waiting = batches.iter().any(|batch| batch.decision == Decision::Waiting);
         let help = match (is_loaded, is_under_way) {
-            (true, false) if is_waiting => Some(HelpTopic::Quarantine(view.id.clone())),
             (true, true) => Some(HelpTopic::ResumeBackfill(view.id.clone())),
-            (true, false) => Some(HelpTopic::Backfill(view.id.clone())),
+            (true, false) => {
+                let batches = quarantined(&project.offline()?, &view).await.unwrap_or_default();
+                let is_waiting = batches.iter().any(|batch| batch.decision == Decision::Waiting);
+                let topic = if is_waiting { HelpTopic::Quarantine } else { HelpTopic::Backfill };
+                Some(topic(view.id.clone()))
+            }
             (false, _) => None,
         };
         found.push(NeverLoaded {

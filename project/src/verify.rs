@@ -112,7 +112,7 @@ async fn tables_that_are_gone(project: &Project, registry: &Registry) -> Vec<Str
     };
     let mut gone = Vec::new();
     for view in registered.views() {
-        gone.extend(lost_tables(&offline, view).await.unwrap_or_default());
+        gone.extend(lost_tables(&offline, view).await);
     }
     gone.iter().map(ToString::to_string).collect()
 }

@@ -85,17 +85,15 @@ impl ReadResult {
     /// Adds the next computed column, without a value where it is computed from a held feature that has none.
     pub(crate) fn add_computed(&mut self, mut computed: ComputedColumn) -> Result<(), ArrowError> {
         let index = self.scope.stored.len() + self.computed.len();
-        if self.open.iter().any(Option::is_some) {
-            let unanswered: Vec<&KeyIndices> = self
-                .held_lookups_of(index)
-                .filter(|lookup| !self.is_answered(lookup.view))
-                .filter_map(|lookup| self.indices.get(lookup.list))
-                .collect();
-            if !unanswered.is_empty() {
-                let has_none = |row| unanswered.iter().any(|indices| indices.at(row).is_some());
-                let rows: BooleanArray = (0..computed.values.len()).map(|row| Some(has_none(row))).collect();
-                computed.values = nullif(&computed.values, &rows)?;
-            }
+        let unanswered: Vec<&KeyIndices> = self
+            .held_lookups_of(index)
+            .filter(|lookup| !self.is_answered(lookup.view))
+            .filter_map(|lookup| self.indices.get(lookup.list))
+            .collect();
+        if !unanswered.is_empty() {
+            let has_none = |row| unanswered.iter().any(|indices| indices.at(row).is_some());
+            let rows: BooleanArray = (0..computed.values.len()).map(|row| Some(has_none(row))).collect();
+            computed.values = nullif(&computed.values, &rows)?;
         }
         self.computed.push(computed);
         Ok(())
@@ -132,8 +130,7 @@ impl ReadResult {
 
     /// The openings that hold chosen features, or what these are computed from.
     pub fn openings(&self) -> impl Iterator<Item = &Opening> {
-        let is_open = self.open.iter().any(Option::is_some);
-        let outputs = self.scope.outputs.iter().filter(move |_| is_open);
+        let outputs = self.scope.outputs.iter();
         let held = outputs.flat_map(|output| self.held_lookups_of(output.column).map(|lookup| lookup.view));
         let held: BTreeSet<usize> = held.collect();
         held.into_iter().filter_map(|view| self.opening(view))
@@ -194,10 +191,11 @@ impl ReadResult {
 
     /// The lookups of held features that a column is read or computed from.
     fn held_lookups_of(&self, column: usize) -> impl Iterator<Item = &ScopedLookup> {
-        let lookups: BTreeSet<usize> = self
-            .scope
-            .stored_for(column)
+        // Nearly always no breaker is open, and nothing is looked up.
+        let stored = self.open.iter().any(Option::is_some).then(|| self.scope.stored_for(column));
+        let lookups: BTreeSet<usize> = stored
             .into_iter()
+            .flatten()
             .filter_map(|column| self.scope.stored.get(column).map(|stored| stored.lookup))
             .collect();
         lookups

@@ -16,7 +16,7 @@ use datafusion::logical_expr::{
     Signature, Volatility,
 };
 
-use crate::zone_offsets::{ZoneOffsets, fixed_zone, is_utc};
+use crate::zone_offsets::{ZoneOffsets, fixed_zone, is_fixed, is_in_tables};
 
 /// Functions of which clocks decide what they give. `date_trunc` has its own law.
 const BY_CLOCKS: [&str; 4] = ["date_part", "to_char", "to_date", "to_local_time"];
@@ -31,8 +31,7 @@ pub(crate) fn of_all_times(expr: Expr, schema: &DFSchema) -> Result<Transformed<
             Some(ArrowType::Timestamp(TimeUnit::Microsecond, zone)) => zone.as_deref(),
             _ => return false,
         };
-        // An offset is the same at all times.
-        !is_utc(zone) && zone.is_some_and(|zone| !zone.starts_with(['+', '-']))
+        !is_fixed(zone)
     };
     let (shown, argument) = match &expr {
         Expr::ScalarFunction(call) if BY_CLOCKS.contains(&call.func.name()) => {
@@ -113,13 +112,16 @@ impl ScalarUDFImpl for ByZone {
         let ArrowType::Timestamp(TimeUnit::Microsecond, Some(zone)) = time.data_type() else {
             return exec_err!("{} takes a time of a zone", self.name());
         };
-        let offsets = ZoneOffsets::of(&zone)?;
         let times = match &time {
             ColumnarValue::Array(times) => Arc::clone(times),
             ColumnarValue::Scalar(value) => value.to_array()?,
         };
         let times = times.as_primitive::<TimestampMicrosecondType>();
         let in_text = matches!(&self.shown, Shown::Cast { to, .. } if to.is_string());
+        if times.iter().flatten().all(|at| is_in_tables(at, in_text)) {
+            return self.given(time, args);
+        }
+        let offsets = ZoneOffsets::of(&zone)?;
         let shown_with = times.iter().map(|at| match at {
             Some(at) => offsets.shown_with(at, in_text),
             None => Ok(None),

@@ -16,7 +16,7 @@ use jiff::{SignedDuration, Span};
 use crate::arrow_types::UTC;
 use crate::durations::interval_parts;
 use crate::one_argument;
-use crate::zone_offsets::{self, TABLES_END, ZoneOffsets};
+use crate::zone_offsets::{TABLES_END, ZoneOffsets, is_fixed};
 
 /// After so many microseconds, 400 years, days have the same dates, and are the same days of a week.
 const ERA: i64 = 146_097 * DAY;
@@ -74,13 +74,15 @@ impl ScalarUDFImpl for DateTrunc {
             return exec_err!("date_trunc takes a time");
         };
         let utc = given.as_primitive::<TimestampMicrosecondType>();
-        let is_utc = zone_offsets::is_utc(zone.as_deref());
-        let is_counted = |at: i64| COUNTED.contains(&at) && (is_utc || at < TABLES_END);
+        let is_fixed = is_fixed(zone.as_deref());
+        let is_counted = |at: i64| COUNTED.contains(&at) && (is_fixed || at < TABLES_END);
         if utc.iter().flatten().all(is_counted) {
             return self.inner.invoke_with_args(args);
         }
         let offsets = ZoneOffsets::of(zone.as_deref().unwrap_or(UTC))?;
-        let local = utc.iter().map(|at| at.map(|at| Ok(at + offsets.at(at)?)).transpose());
+        // What clocks show at times that are not counted.
+        let far = utc.iter().map(|at| at.filter(|at| !is_counted(*at)));
+        let local = far.map(|at| at.map(|at| Ok(at + offsets.at(at)?)).transpose());
         let local: TimestampMicrosecondArray = local.collect::<Result<_>>()?;
         let eras = |at: i64| (at - FIRST_OF_ERA).div_euclid(ERA) * ERA;
         let only = |counted: bool, times: &TimestampMicrosecondArray, move_by: fn(i64, i64) -> i64| {

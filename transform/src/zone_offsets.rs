@@ -22,20 +22,29 @@ const LAST_RULES: std::ops::RangeInclusive<i16> = 2088..=2099;
 
 /// A time zone, by its name or its offset.
 #[derive(Clone, Copy, Debug)]
-pub(crate) struct ZoneOffsets(Tz);
+pub(crate) struct ZoneOffsets {
+    zone: Tz,
+    /// The offset, where it is the same at all times.
+    fixed: Option<i64>,
+}
 
 impl ZoneOffsets {
     pub(crate) fn of(zone: &str) -> Result<Self> {
-        let zone = zone.parse().map_err(|_| exec_datafusion_err!("the time zone `{zone}` is unknown"))?;
-        Ok(Self(zone))
+        let parsed = zone.parse().map_err(|_| exec_datafusion_err!("the time zone `{zone}` is unknown"))?;
+        let offsets = Self { zone: parsed, fixed: None };
+        let fixed = if is_fixed(Some(zone)) { Some(offsets.at(0)?) } else { None };
+        Ok(Self { fixed, ..offsets })
     }
 
     /// How many microseconds clocks there are ahead of UTC at a moment.
     pub(crate) fn at(self, at: i64) -> Result<i64> {
+        if let Some(fixed) = self.fixed {
+            return Ok(fixed);
+        }
         // Beyond the last year as on its last day.
         let known = if at < TABLES_END { Some(at) } else { equivalent(at.min(LAST_DAY)) };
         let shown =
-            known.and_then(|known| as_datetime_with_timezone::<TimestampMicrosecondType>(known, self.0));
+            known.and_then(|known| as_datetime_with_timezone::<TimestampMicrosecondType>(known, self.zone));
         let offset =
             shown.zip(known).map(|(shown, known)| shown.naive_local().and_utc().timestamp_micros() - known);
         offset.ok_or_else(|| exec_datafusion_err!("a time is outside of those that a time zone has"))
@@ -44,11 +53,11 @@ impl ZoneOffsets {
     /// The offset in whole minutes, towards minus infinity, with which a moment is to be shown where the tables do not
     /// say it: from 2100 on, and, in a text, where the offset has seconds, which a text cannot hold.
     pub(crate) fn shown_with(self, at: i64, in_text: bool) -> Result<Option<i64>> {
+        if is_in_tables(at, in_text) {
+            return Ok(None);
+        }
         if at >= TABLES_END {
             return Ok(Some(self.at(at)?.div_euclid(MINUTE)));
-        }
-        if !in_text || at >= WHOLE_MINUTES_FROM {
-            return Ok(None);
         }
         let offset = self.at(at)?;
         Ok((offset % MINUTE != 0).then_some(offset.div_euclid(MINUTE)))
@@ -57,6 +66,9 @@ impl ZoneOffsets {
     /// The moment, none after `latest` where there are two, at which clocks there show `local`. Where they skip it, the
     /// moment at which they do.
     pub(crate) fn moment_of(self, local: i64, latest: i64) -> Result<i64> {
+        if let Some(fixed) = self.fixed {
+            return Ok(local - fixed);
+        }
         let (before, after) = (self.at(local - DAY)?, self.at(local + DAY)?);
         let shows = |offset: i64| self.at(local - offset).map(|found| found == offset);
         let mut moments = Vec::new();
@@ -91,6 +103,16 @@ fn equivalent(at: i64) -> Option<i64> {
     let into = if leap_day { into.checked_sub(SignedDuration::from_hours(24))? } else { into };
     let moved = midnight(same).checked_add(into).ok()?;
     i64::try_from(moved.duration_since(EPOCH).as_micros()).ok()
+}
+
+/// Whether the tables say how clocks show a moment, and a text of it can hold that.
+pub(crate) fn is_in_tables(at: i64, in_text: bool) -> bool {
+    at < TABLES_END && (!in_text || at >= WHOLE_MINUTES_FROM)
+}
+
+/// Whether clocks of this zone are as far from UTC at all times.
+pub(crate) fn is_fixed(zone: Option<&str>) -> bool {
+    is_utc(zone) || zone.is_some_and(|zone| zone.starts_with(['+', '-']))
 }
 
 /// Whether a clock of this zone shows UTC.

@@ -32,6 +32,11 @@ version: 1
 features: [{from: levels@1}]
 ";
 
+/// The key of a sensor.
+fn named(key: &str, sensor: u64) -> String {
+    if key == "string" { format!("s{sensor:05}") } else { sensor.to_string() }
+}
+
 /// The value at an hour of a sensor.
 type Reading = fn(u64, u64) -> String;
 
@@ -42,7 +47,7 @@ fn regular(key: &str, sensors: u64, value: Reading) -> Project {
     let mut rows = "sensor,at,value\n".to_owned();
     for hour in 0..24 {
         for sensor in 0..sensors {
-            let name = if key == "string" { format!("s{sensor:05}") } else { sensor.to_string() };
+            let name = named(key, sensor);
             writeln!(rows, "{name},2020-01-01T{hour:02}:00:00Z,{}", value(hour, sensor)).unwrap();
         }
     }
@@ -69,13 +74,12 @@ fn an_entity_of_regular_rows_is_forgotten_whatever_they_are() {
     for (shape, (key, sensors, value)) in shapes.into_iter().enumerate() {
         let project = regular(key, sensors, value);
         for sensor in [5, sensors - 1] {
-            let name = if key == "string" { format!("s{sensor:05}") } else { sensor.to_string() };
+            let name = named(key, sensor);
             project.ok(&format!("forget sensor={name} --reason ticket --yes"));
             let read = project.json(&format!("get level sensor={name}"));
             assert_eq!(read["features"]["readings"]["status"], "NOT_FOUND", "{shape}: {read}");
         }
-        let other = if key == "string" { "s00007" } else { "7" };
-        let read = project.json(&format!("get level sensor={other}"));
+        let read = project.json(&format!("get level sensor={}", named(key, 7)));
         assert_eq!(read["features"]["readings"]["value"], 24, "{shape}: {read}");
         project.ok("verify --deep");
     }

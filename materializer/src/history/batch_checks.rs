@@ -103,7 +103,7 @@ pub(super) fn read(
                         number,
                         "it has the entity and event time of an earlier row of the file",
                         || {
-                            let row = usize::try_from(number - rows.first_row).unwrap_or_default();
+                            let row = (number - rows.first_row) as usize;
                             dead_letter::shown_row(validator.transform.input(), &rows.batch, row)
                         },
                     );
@@ -131,7 +131,7 @@ pub(super) struct Compared<'a> {
     /// The hours of the rows of earlier files of the same load that are not in the log yet.
     pub(super) uncommitted: &'a [&'a Hours],
     /// The numbers under which the log has rows of this file.
-    pub(super) own: &'a [u32],
+    pub(super) own: &'a BTreeSet<u32>,
 }
 
 /// What earlier files of a load have whose rows are not in the log.
@@ -252,7 +252,7 @@ fn shown_moment(view: &View, (key, at): &Moment) -> String {
 /// before.
 async fn rows_in_log(
     first_rows: &BTreeMap<Moment, u64>,
-    own: &[u32],
+    own: &BTreeSet<u32>,
     view: &View,
     log: &Log,
 ) -> Result<BTreeMap<Moment, u64>, MaterializerError> {

@@ -1,7 +1,7 @@
 //! The commits of a load: each chunk of rows is one, made while the rows of the next are read, and the online store
 //! follows the last.
 
-use offline::{BatchPoint, DeadLetter, Written};
+use offline::{BatchPoint, Written};
 use online::Mender;
 
 use super::chunk::{Chunk, Encoding, HistoryLoad, Mode};
@@ -93,17 +93,18 @@ impl<W: Mender> HistoryLoad<'_, W> {
     /// Refuses a load that would be the view's first, and of which every row was refused: as long as no row was loaded, the
     /// definition and the files may be corrected.
     fn check_accepted(&self, last: &Chunk) -> Result<(), MaterializerError> {
+        let refused = self.report.refused_rows();
         let is_nothing = self.committed.rows == 0 && self.encoding.is_none() && self.log.row_count() == 0;
-        if !is_nothing {
+        let Some(first) = last.dead_letters.first().filter(|_| is_nothing && refused > 0) else {
             return Ok(());
-        }
-        let (view, report) = (self.target.view.id.clone(), &self.report);
-        let rows = report.refused_rows();
-        if let Some(first) = last.dead_letters.first().filter(|_| rows > 0) {
-            let DeadLetter { origin, position, detail, .. } = first.clone();
-            return Err(MaterializerError::NothingAccepted { view, rows, origin, position, why: detail });
-        }
-        Ok(())
+        };
+        Err(MaterializerError::NothingAccepted {
+            view: self.target.view.id.clone(),
+            rows: refused,
+            origin: first.origin.clone(),
+            position: first.position,
+            why: first.detail.clone(),
+        })
     }
 
     /// Commits the rows of earlier files, for what is compared with the log.

@@ -126,14 +126,9 @@ impl Head<'_> {
             Err(error) => {
                 let mut misfits: Vec<Misfit> = named(error);
                 // The columns that can be read are read, so that everything is reported at once.
-                let fits = |field: &&Field| self.open(std::slice::from_ref(*field)).is_ok();
-                let fitting: Vec<Field> = schema.iter().filter(fits).cloned().collect();
-                misfits.extend(
-                    schema
-                        .iter()
-                        .filter(|field| !fits(field))
-                        .filter_map(|field| self.folder_named_otherwise(field)),
-                );
+                let fits = |field: &Field| self.open(std::slice::from_ref(field)).is_ok();
+                let (fitting, unfit): (Vec<Field>, Vec<Field>) = schema.iter().cloned().partition(fits);
+                misfits.extend(unfit.iter().filter_map(|field| self.folder_named_otherwise(field)));
                 if !fitting.is_empty() {
                     let rows = self.open(&fitting).and_then(|reader| self.rows(reader, &fitting));
                     misfits.extend(rows.unwrap_or_else(named));

@@ -96,16 +96,15 @@ impl<W: Mender> HistoryLoad<'_, W> {
         }
         let encoding = self.encoding.as_ref().map(|encoding| &encoding.chunk.hours);
         let uncommitted: Vec<&Hours> = encoding.into_iter().chain([&self.chunk.hours]).collect();
-        let own: Vec<u32> = file.counted_in.iter().copied().chain([file.number]).collect();
+        let own: BTreeSet<u32> = file.counted_in.iter().copied().chain([file.number]).collect();
         let view = self.target.view.as_ref();
         let compared = Compared { view, log: &self.log, uncommitted: &uncommitted, own: &own };
         let mut verdict = checked.verdict(compared).await?;
-        if was_checked {
+        if was_checked || verdict.reasons.is_empty() {
+            if !was_checked {
+                self.report.add_warnings(verdict.warned);
+            }
             return Ok(Some(checked.repeats(view)));
-        }
-        if verdict.reasons.is_empty() {
-            self.report.add_warnings(verdict.warned);
-            return Ok(Some(checked.repeats(&self.target.view)));
         }
         if let (false, Some(first)) = (range.is_all(), verdict.reasons.first_mut()) {
             *first = format!("of its rows {range}: {first}");

@@ -168,6 +168,9 @@ impl Values<'_> {
         let BatchBuilder { plan, openings, .. } = self.service;
         let read = plan.lookups.get(lookup).ok_or_else(|| self.absent("view"))?;
         let name = &read.view.features.get(feature).ok_or_else(|| self.absent("feature"))?.name;
+        if openings.of(&read.view.id).iter().all(|opening| opening.answers != OpenAnswer::NoValue) {
+            return Ok(vec![false; labels.len()]);
+        }
         let keys = read.keys.iter().filter_map(|key| plan.keys.get(*key));
         let keys = keys.map(|key| self.joined(key.name.as_str())).collect::<Result<Vec<_>, _>>()?;
         let is_unanswered = |(row, label): (usize, &i64)| {

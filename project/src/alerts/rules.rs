@@ -2,7 +2,7 @@
 //! counts them and names what it reaches, and a consumer has an alert of its own only while no view that it reads has
 //! one. So a source that stops is one alert.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use feature::{Span, VersionId};
 use monitor::{BurnRule, Severity};
@@ -169,7 +169,8 @@ fn feature_alerts(source: &WatchedSource, help: &str) -> Vec<Value> {
     if source.features.is_empty() {
         return Vec::new();
     }
-    let matched = one_of(Subject::View, source.features.iter().map(|feature| &feature.view));
+    let matched: BTreeSet<&VersionId> = source.features.iter().map(|feature| &feature.view).collect();
+    let matched = one_of(Subject::View, matched.into_iter());
     let views = one_of(Subject::View, source.views.iter().map(|view| &view.id));
     let shared = match source.views.is_empty() {
         true => String::new(),

@@ -21,7 +21,7 @@ pub(super) struct RecordedRun {
     delay: HistoryDelay,
     /// Dates that the run before was loading when its process was killed, and that are in the log.
     cut_off: BTreeSet<EventDate>,
-    /// Dates that this run reads. Others in the log are those of earlier runs.
+    /// Dates that this run reads, and that are not in the log yet. Others are those of earlier runs.
     read: BTreeSet<EventDate>,
     loaded: Loaded,
 }
@@ -29,7 +29,6 @@ pub(super) struct RecordedRun {
 /// What a run loaded.
 #[derive(Default)]
 struct Loaded {
-    dates: BTreeSet<EventDate>,
     rows: RowCounts,
     /// In the order in which rows of them were loaded.
     files: Vec<FileRead>,
@@ -53,11 +52,11 @@ impl RecordedRun {
 
     /// Records that a date is in the log, of the run that loaded it.
     pub(super) async fn loaded(&mut self, view: &VersionId, date: EventDate, report: &DateReport) {
-        let recorded = if self.read.contains(&date) {
-            self.loaded.add(date, report);
+        let recorded = if self.read.remove(&date) {
+            self.loaded.add(report);
             self.recorder.goes_on(Some(self.outcome(&self.loaded, None))).await
         } else if self.cut_off.remove(&date) {
-            self.complete_the_run_before(view, date, report).await
+            self.complete_the_run_before(view, report).await
         } else {
             Ok(())
         };
@@ -70,14 +69,13 @@ impl RecordedRun {
     async fn complete_the_run_before(
         &self,
         view: &VersionId,
-        date: EventDate,
         report: &DateReport,
     ) -> Result<(), ProjectError> {
         let runs = self.registry.runs_of_view(view, RUNS).await?;
         let before = runs.into_iter().find(|run| run.job == Job::Backfill && run.id != self.recorder.id());
         let Some(mut before) = before else { return Ok(()) };
         let mut loaded = Loaded::default();
-        loaded.add(date, report);
+        loaded.add(report);
         let own = self.outcome(&loaded, None);
         before.outcome = Some(match before.outcome.take() {
             Some(earlier) => both(earlier, own),
@@ -124,24 +122,21 @@ impl RecordedRun {
 }
 
 impl Loaded {
-    fn add(&mut self, date: EventDate, report: &DateReport) {
-        if !self.dates.insert(date) {
-            return;
-        }
+    fn add(&mut self, report: &DateReport) {
         for file in &report.files {
             match self.files.iter_mut().find(|read| read.name == file.name) {
                 Some(read) => read.rows += file.rows,
                 None => self.files.push(file.clone()),
             }
         }
-        let rows = &mut self.rows;
-        rows.read += report.read;
-        rows.loaded += report.loaded;
-        rows.late += report.late;
-        rows.left_out += report.left_out;
-        for (reason, count) in &report.refused {
-            *rows.refused.entry(reason.clone()).or_default() += count;
-        }
+        self.rows.add(&RowCounts {
+            read: report.read,
+            loaded: report.loaded,
+            late: report.late,
+            left_out: report.left_out,
+            refused: report.refused.clone(),
+            ..RowCounts::default()
+        });
     }
 }
 
@@ -162,9 +157,7 @@ fn both(earlier: RunOutcome, later: RunOutcome) -> RunOutcome {
             }
         }
         *more_files += more_of_date;
-        rows.read += more.read;
-        rows.loaded += more.loaded;
-        rows.left_out += more.left_out;
+        rows.add(&more);
     }
     outcome
 }

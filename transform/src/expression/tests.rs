@@ -77,6 +77,17 @@ pub(super) fn result(sql: &str) -> Result<Value, String> {
     results(&compile(sql), &batch(&[row()])).remove(0)
 }
 
+/// What an expression gives where `at` is each of these moments, in one batch; an empty text stands for a null.
+pub(super) fn at_moments(sql: &str, moments: &[&str]) -> Vec<Result<Value, String>> {
+    let of_moment = |at: &&str| {
+        let mut row = row();
+        row[7] = if at.is_empty() { Value::Null } else { Value::Timestamp(at.parse().unwrap()) };
+        row
+    };
+    let rows: Vec<Vec<Value>> = moments.iter().map(of_moment).collect();
+    results(&compile(sql), &batch(&rows))
+}
+
 pub(super) fn moment(text: &str) -> Result<Value, String> {
     Ok(Value::Timestamp(text.parse().unwrap()))
 }

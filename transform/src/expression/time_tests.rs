@@ -2,7 +2,7 @@
 
 use feature::{Micros, Value};
 
-use super::tests::{batch, compile, moment, refusal, result, results, row};
+use super::tests::{at_moments, batch, compile, moment, refusal, result, results, row};
 
 #[test]
 fn times_of_other_units_are_cut_towards_minus_infinity() {
@@ -250,11 +250,6 @@ fn the_parts_of_a_duration_are_exact() {
 
 #[test]
 fn dates_are_cut_and_binned_in_all_years() {
-    let given = |at: &str, sql: &str| {
-        let mut row = row();
-        row[7] = Value::Timestamp(at.parse().unwrap());
-        results(&compile(sql), &batch(&[row])).remove(0)
-    };
     for (at, sql, expected) in [
         ("9999-12-31T23:59:59.999999Z", "date_trunc('month', at)", "9999-12-01T00:00:00Z"),
         ("9999-12-31T23:59:59.999999Z", "date_trunc('year', at)", "9999-01-01T00:00:00Z"),
@@ -276,21 +271,14 @@ fn dates_are_cut_and_binned_in_all_years() {
         ("1969-12-31T23:59:59Z", "date_bin(interval '1 day', at)", "1969-12-31T00:00:00Z"),
         ("2013-06-01T12:34:56Z", "date_bin(interval '1 day', at, date '2013-01-01')", "2013-06-01T00:00:00Z"),
     ] {
-        assert_eq!(given(at, sql), moment(expected), "{sql} of {at}");
+        assert_eq!(at_moments(sql, &[at]), [moment(expected)], "{sql} of {at}");
     }
     // Near and far times of one batch, and a null.
-    let rows: Vec<Vec<Value>> = ["9999-12-31T23:59:59Z", "2013-06-15T00:00:00Z", "1600-05-05T00:00:00Z", ""]
-        .iter()
-        .map(|at| {
-            let mut row = row();
-            row[7] = at.parse().map_or(Value::Null, Value::Timestamp);
-            row
-        })
-        .collect();
+    let times = ["9999-12-31T23:59:59Z", "2013-06-15T00:00:00Z", "1600-05-05T00:00:00Z", ""];
     let months = ["9999-12-01T00:00:00Z", "2013-06-01T00:00:00Z", "1600-05-01T00:00:00Z"];
     let expected: Vec<_> = months.iter().map(|at| moment(at)).chain([Ok(Value::Null)]).collect();
     for sql in ["date_trunc('month', at)", "date_bin(interval '1 month', at)"] {
-        assert_eq!(results(&compile(sql), &batch(&rows)), expected, "{sql}");
+        assert_eq!(at_moments(sql, &times), expected, "{sql}");
     }
     for sql in ["date_bin(interval '0 days', at)", "date_bin(interval '-1 day', at)"] {
         assert!(refusal(sql).contains("longer than zero"), "{sql}");

@@ -2,22 +2,9 @@
 
 use feature::Value;
 
-use super::tests::{batch, compile, moment, results, row};
+use super::tests::{at_moments, moment};
 
 const THERE: &str = "at at time zone 'America/New_York'";
-
-/// What an expression gives of each moment, in one batch.
-fn given(sql: &str, moments: &[&str]) -> Vec<Result<Value, String>> {
-    let rows: Vec<Vec<Value>> = moments
-        .iter()
-        .map(|at| {
-            let mut row = row();
-            row[7] = at.parse().map_or(Value::Null, Value::Timestamp);
-            row
-        })
-        .collect();
-    results(&compile(sql), &batch(&rows))
-}
 
 fn text(text: &str) -> Result<Value, String> {
     Ok(Value::String(text.into()))
@@ -32,24 +19,24 @@ fn summer_time_goes_on_after_the_tables_of_zones_end() {
         vec![Ok(a), Ok(b), Ok(c), Ok(Value::Null), Ok(d)]
     };
     let hours = each([8, 8, 7, 22].map(Value::Int32));
-    assert_eq!(given(&format!("date_part('hour', {THERE})"), &moments), hours);
-    assert_eq!(given(&format!("extract(hour from {THERE})"), &moments), hours);
+    assert_eq!(at_moments(&format!("date_part('hour', {THERE})"), &moments), hours);
+    assert_eq!(at_moments(&format!("extract(hour from {THERE})"), &moments), hours);
     let years = each([2099, 2100, 2100, 9998].map(Value::Int32));
-    assert_eq!(given(&format!("date_part('year', {THERE})"), &moments), years);
+    assert_eq!(at_moments(&format!("date_part('year', {THERE})"), &moments), years);
     let days = each([1, 1, 1, 30].map(Value::Int32));
-    assert_eq!(given(&format!("date_part('day', {THERE})"), &moments), days);
+    assert_eq!(at_moments(&format!("date_part('day', {THERE})"), &moments), days);
     let texts = ["2099-07-01T08:00:00-04:00", "2100-07-01T08:00:00-04:00", "2100-12-01T07:00:00-05:00"];
     let texts: Vec<_> = texts.map(text).into_iter().chain([Ok(Value::Null)]).collect();
-    assert_eq!(given(&format!("cast({THERE} as string)"), &moments)[..4], texts[..]);
+    assert_eq!(at_moments(&format!("cast({THERE} as string)"), &moments)[..4], texts[..]);
     let shown = ["08 -0400", "08 -0400", "07 -0500"].map(text);
-    assert_eq!(given(&format!("to_char({THERE}, '%H %z')"), &moments)[..3], shown);
+    assert_eq!(at_moments(&format!("to_char({THERE}, '%H %z')"), &moments)[..3], shown);
     let shown = ["2099-07-01T08:00:00Z", "2100-07-01T08:00:00Z", "2100-12-01T07:00:00Z"].map(moment);
-    assert_eq!(given(&format!("to_local_time({THERE})"), &moments)[..3], shown);
+    assert_eq!(at_moments(&format!("to_local_time({THERE})"), &moments)[..3], shown);
     // A constant is one moment of all rows.
     let constant = "date_part('hour', timestamp '2100-07-01T12:00:00' at time zone 'America/New_York')";
-    assert_eq!(given(constant, &moments[..2]), [Ok(Value::Int32(8)), Ok(Value::Int32(8))]);
+    assert_eq!(at_moments(constant, &moments[..2]), [Ok(Value::Int32(8)), Ok(Value::Int32(8))]);
     let date = "cast(cast(at at time zone 'America/New_York' as date) as string)";
-    assert_eq!(given(date, &["9998-07-01T02:00:00Z"]), [text("9998-06-30")]);
+    assert_eq!(at_moments(date, &["9998-07-01T02:00:00Z"]), [text("9998-06-30")]);
 }
 
 #[test]
@@ -66,9 +53,9 @@ fn a_day_after_the_tables_of_zones_end_begins_at_its_own_midnight() {
         ("day", "9998-07-01T02:00:00Z", "9998-06-30T04:00:00Z"),
     ] {
         let sql = format!("date_trunc('{part}', {THERE})");
-        let near = ("2013-07-01T12:00:00Z", given(&sql, &["2013-07-01T12:00:00Z"]).remove(0));
+        let near = ("2013-07-01T12:00:00Z", at_moments(&sql, &["2013-07-01T12:00:00Z"]).remove(0));
         assert_eq!(
-            given(&sql, &[at, "", near.0]),
+            at_moments(&sql, &[at, "", near.0]),
             [moment(begins), Ok(Value::Null), near.1],
             "{part} of {at}"
         );
@@ -81,10 +68,10 @@ fn the_text_of_a_moment_is_that_moment_also_where_the_offset_has_seconds() {
         ["1800-01-01T03:00:00Z", "1883-11-18T16:59:59.5Z", "0001-01-02T00:00:00Z", "2013-06-01T00:00:00Z"];
     for zone in ["America/New_York", "Europe/Amsterdam", "Africa/Monrovia"] {
         let back = format!("cast(cast(at at time zone '{zone}' as string) as timestamp)");
-        assert_eq!(given(&back, &moments), moments.map(moment), "{zone}");
+        assert_eq!(at_moments(&back, &moments), moments.map(moment), "{zone}");
         let back = format!("cast((at at time zone '{zone}') || '' as timestamp)");
-        assert_eq!(given(&back, &moments), moments.map(moment), "{zone}");
+        assert_eq!(at_moments(&back, &moments), moments.map(moment), "{zone}");
     }
-    let shown = given(&format!("cast({THERE} as string)"), &["1800-01-01T03:00:00Z"]);
+    let shown = at_moments(&format!("cast({THERE} as string)"), &["1800-01-01T03:00:00Z"]);
     assert_eq!(shown, [text("1799-12-31T22:03:00-04:57")]);
 }

@@ -160,8 +160,10 @@ impl<'a, W: Mender> DateLoad<'a, W> {
             input: None,
         };
         let stream_start = stream_start::find(&log, &target.source).await?;
+        let transform = ViewTransform::compile(&target.source, view)?;
         let whole_files = WholeFiles {
             target: &target,
+            transform: &transform,
             log: &log,
             batch_source: &batch_source,
             forgotten: &forgotten,
@@ -192,7 +194,7 @@ impl<'a, W: Mender> DateLoad<'a, W> {
             known: known(&log, &members).await?,
             repeats,
             stream_start,
-            transform: ViewTransform::compile(&target.source, view)?,
+            transform,
             forgotten,
             bucket: migration.max_rows_per_second.map(|rate| TokenBucket::new(rate, now)),
             bytes_a_row: bytes_a_row(view),

@@ -1,7 +1,7 @@
 //! Files of a backfill by dates against what the view expects of each as a whole, before the first date is read. A file that
 //! is not as expected stops it, since its rows would come into the log with those of other files, date by date.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use feature::Micros;
@@ -23,6 +23,7 @@ use crate::rows::counts::add_counts;
 /// What files are validated by as wholes.
 pub(super) struct WholeFiles<'a> {
     pub(super) target: &'a Target,
+    pub(super) transform: &'a ViewTransform,
     pub(super) log: &'a Log,
     pub(super) batch_source: &'a Arc<dyn BatchSource>,
     pub(super) forgotten: &'a Arc<Forgotten>,
@@ -48,11 +49,11 @@ impl WholeFiles<'_> {
             return Ok(repeats);
         }
         let own = files.iter().flat_map(|file| file.counted_in.iter().copied().chain([file.number]));
-        let own: Vec<u32> = own.collect();
+        let own: BTreeSet<u32> = own.collect();
         let mut earlier = EarlierFiles::default();
         let mut unexpected = Vec::new();
         for file in files {
-            let validator = self.validator(file)?;
+            let validator = self.validator(file);
             let (batch_source, opened) = (Arc::clone(self.batch_source), file.file.clone());
             let read = move || {
                 let columns = validator.transform.input().to_vec();
@@ -80,10 +81,10 @@ impl WholeFiles<'_> {
         }
     }
 
-    fn validator(&self, file: &FileToLoad) -> Result<FileValidator, MaterializerError> {
-        Ok(FileValidator {
+    fn validator(&self, file: &FileToLoad) -> FileValidator {
+        FileValidator {
             target: self.target.clone(),
-            transform: ViewTransform::compile(&self.target.source, &self.target.view)?,
+            transform: self.transform.clone(),
             forgotten: Arc::clone(self.forgotten),
             origin: file.file.name.clone(),
             number: file.number,
@@ -96,6 +97,6 @@ impl WholeFiles<'_> {
             stream_start: self.stream_start,
             is_first: false,
             is_history: true,
-        })
+        }
     }
 }
