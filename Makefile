@@ -27,7 +27,7 @@ test: export RUST_TEST_THREADS ?= $(shell echo $$((2 * $$(nproc))))
 test: ## all tests; installs what they need
 	scripts/install-test-needs
 	cargo build --locked --workspace --lib --bins
-	cargo test --locked --workspace
+	cargo test --locked --workspace --config 'target."cfg(unix)".runner = ["$(abspath scripts/run-test)"]'
 	scripts/python -m pytest sdk/python
 
 # Lints and API documentation come with the one build that everything else uses (scripts/checked-rustc).

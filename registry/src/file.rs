@@ -72,13 +72,17 @@ fn read_only_options(path: &Path) -> SqliteConnectOptions {
     SqliteConnectOptions::new().filename(path).read_only(true).immutable(!has_log).busy_timeout(BUSY)
 }
 
+/// A pool whose connections stay open: the last one that is closed removes the log. For such a pool SQLx starts no
+/// maintenance task: the task's count of idle connections may wrap below 0 while another task takes one, and its loop over
+/// them then never ends, nor does the process.
+pub(crate) fn pool_options(connections: u32) -> SqlitePoolOptions {
+    SqlitePoolOptions::new().max_connections(connections).idle_timeout(None).max_lifetime(None)
+}
+
 /// Opens a file that is there.
 pub(crate) async fn open(path: &Path, is_read_only: bool) -> Result<SqlitePool, sqlx::Error> {
     let options = if is_read_only { read_only_options(path) } else { options(path) };
-    // A connection stays open: the last one that is closed removes the log.
-    let stays =
-        || SqlitePoolOptions::new().max_connections(CONNECTIONS).idle_timeout(None).max_lifetime(None);
-    let connect = || stays().connect_with(options.clone());
+    let connect = || pool_options(CONNECTIONS).connect_with(options.clone());
     let mut pool = connect().await;
     for _ in 0..OPENS {
         if !pool.as_ref().is_err_and(|error| sqlite_code(error) == Some(error::BUSY)) {
@@ -104,7 +108,7 @@ impl NewFile {
         let at = beside(path, &format!(".new-{}-{number}", std::process::id()));
         let _ = fs::remove_file(&at);
         let options = options(&at).create_if_missing(true).journal_mode(SqliteJournalMode::Delete);
-        let pool = SqlitePoolOptions::new().max_connections(1).connect_with(options).await?;
+        let pool = pool_options(1).connect_with(options).await?;
         Ok(Self { pool, at })
     }
 
@@ -141,4 +145,15 @@ impl Drop for NewFile {
 /// Which file lies at a path; `None` if there is none.
 pub(crate) fn identity(path: &Path) -> Option<(u64, u64)> {
     fs::metadata(path).ok().map(|file| (file.dev(), file.ino()))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn no_pool_has_a_maintenance_task() {
+        let options = pool_options(1);
+        assert_eq!((options.get_idle_timeout(), options.get_max_lifetime()), (None, None));
+    }
 }

@@ -131,7 +131,7 @@ async fn a_registry_of_schema_4_is_brought_on_and_one_that_is_damaged_is_refused
     let options = sqlx::sqlite::SqliteConnectOptions::new()
         .filename(folder.path().join("r.db"))
         .create_if_missing(true);
-    let pool = sqlx::SqlitePool::connect_with(options).await.unwrap();
+    let pool = crate::file::pool_options(1).connect_with(options).await.unwrap();
     sqlx::raw_sql(include_str!("schema_4.sql")).execute(&pool).await.unwrap();
     sqlx::query("UPDATE live_versions SET since = since + 1").execute(&pool).await.unwrap();
     let refused = Registry::open(&url(&folder)).await.unwrap_err().to_string();

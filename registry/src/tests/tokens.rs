@@ -123,7 +123,7 @@ async fn a_registry_of_schema_11_is_brought_on_with_all_that_it_holds() {
     let folder = TempDir::new().unwrap();
     let path = folder.path().join("r.db");
     let options = sqlx::sqlite::SqliteConnectOptions::new().filename(&path).create_if_missing(true);
-    let pool = sqlx::SqlitePool::connect_with(options).await.unwrap();
+    let pool = crate::file::pool_options(1).connect_with(options).await.unwrap();
     sqlx::raw_sql(include_str!("schema_11.sql")).execute(&pool).await.unwrap();
     pool.close().await;
     let registry = open(&folder).await;

@@ -223,7 +223,7 @@ async fn a_registry_of_schema_2_is_brought_on_and_all_that_it_holds_counts_as_us
     let options = sqlx::sqlite::SqliteConnectOptions::new()
         .filename(folder.path().join("r.db"))
         .create_if_missing(true);
-    let pool = sqlx::SqlitePool::connect_with(options).await.unwrap();
+    let pool = crate::file::pool_options(1).connect_with(options).await.unwrap();
     sqlx::raw_sql(include_str!("schema_2.sql")).execute(&pool).await.unwrap();
     pool.close().await;
     let registry = Registry::open(&url).await.unwrap();
