@@ -1,6 +1,7 @@
 //! Where the command begins: its arguments are parsed, logs and signals set up, and the outcome is an exit code.
 
 use std::ffi::OsString;
+use std::time::Duration;
 
 use clap::Parser;
 use feature::visible_line;
@@ -13,6 +14,8 @@ use crate::{commands, fault, interruption, output};
 /// The exit codes of a command that did its work, and of one that was refused or failed.
 const DONE: u8 = 0;
 const FAILED: u8 = 1;
+/// How long what a command has left running is waited for: its outcome does not depend on it, and no signal would end it.
+const LEFT_RUNNING: Duration = Duration::from_secs(10);
 
 /// Runs the command that these arguments spell, the program's own name first. Gives its exit code; of a command line that
 /// is wrong 2. It obeys SIGINT and SIGTERM, and sets what is logged, so a process calls it once.
@@ -51,14 +54,16 @@ pub fn main(arguments: impl IntoIterator<Item = OsString>) -> u8 {
     };
     let ended = fault::guarded(|| runtime.block_on(commands::run(&arguments)));
     interruption::finish();
-    match ended.and_then(|()| output::all_written()) {
+    let code = match ended.and_then(|()| output::all_written()) {
         Ok(()) => DONE,
         Err(failure) if failure.is_said() => FAILED,
         Err(failure) => {
             eprintln!("error: {failure}");
             FAILED
         }
-    }
+    };
+    runtime.shutdown_timeout(LEFT_RUNNING);
+    code
 }
 
 fn start_log(arguments: &Arguments) {
