@@ -2,7 +2,6 @@
 
 use feature::{Advice, HelpTopic};
 use registry::RegistryError;
-use tonic::Code;
 
 use crate::error::ProjectError;
 use crate::migration::BackfillRefused;
@@ -11,25 +10,16 @@ impl ProjectError {
     /// Whether the same call may succeed later, or once something is corrected, or must not be repeated.
     pub fn advice(&self) -> Advice {
         match self {
-            Self::Unreachable { .. }
-            | Self::Disconnected { .. }
-            | Self::PushFailed { .. }
-            | Self::NotCompiled(_)
+            Self::NotCompiled(_)
             | Self::Thread(_)
             | Self::Feed { .. }
             | Self::CutOff
             | Self::BackfillBusy { .. }
             | Self::Cancelled => Advice::Retry,
-            Self::UnreadableAnswer { .. } | Self::NoClient(_) | Self::Columns(_) => Advice::Stop,
+            Self::Columns(_) => Advice::Stop,
             Self::Topic { source, .. } => source.advice(),
             Self::PushedInPart { source, .. } => source.advice(),
-            Self::RefusedByServer { status } => match status.code() {
-                Code::Unavailable | Code::ResourceExhausted | Code::DeadlineExceeded | Code::Aborted => {
-                    Advice::Retry
-                }
-                Code::Internal | Code::DataLoss | Code::Unknown => Advice::Stop,
-                _ => Advice::Correct,
-            },
+            Self::Server(error) => error.advice(),
             Self::Registry(error) => error.advice(),
             Self::Offline(error) => error.advice(),
             Self::Expression(error) => error.advice(),
@@ -47,8 +37,7 @@ impl ProjectError {
         match self {
             Self::NoFolder { .. } => Some(HelpTopic::OpenProject),
             Self::NothingRegistered { .. } => Some(HelpTopic::RegisterDefinitions),
-            Self::Unreachable { .. } => Some(HelpTopic::Serve),
-            Self::NoServerAddress { .. } => Some(HelpTopic::ServeAgain),
+            Self::Server(error) => error.help(),
             Self::GatesFailed { .. } => Some(HelpTopic::OverrideGates),
             Self::SpineIsOutput { .. } => Some(HelpTopic::OtherOutput),
             Self::NoRowsToDraw { view } => Some(HelpTopic::Backfill(view.clone())),

@@ -1,7 +1,6 @@
 //! Why something cannot be done with a project, by what the caller does next. No message names a command: where one
 //! helps, the error has a help topic, which each interface phrases in its own way.
 
-use std::error::Error;
 use std::io;
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
@@ -13,6 +12,7 @@ use thiserror::Error;
 use crate::alerts::NotOpenSlo;
 use crate::migration::BackfillRefused;
 use crate::rollout::Gate;
+use crate::server_error::ServerError;
 
 /// Why something cannot be done with a project.
 #[derive(Debug, Error)]
@@ -345,50 +345,6 @@ pub enum ProjectError {
         /// What is wrong with the certificate, its key or the authorities.
         why: String,
     },
-    /// No server answers.
-    #[error("no server answers at {address} ({source})")]
-    Unreachable {
-        /// Where it was looked for.
-        address: String,
-        /// Why it was not found.
-        source: Box<tonic::transport::Error>,
-    },
-    /// The connection to a server broke while it was to answer.
-    #[error("the connection to the server at {address} was lost ({}): call again once it answers", .status.message())]
-    Disconnected {
-        /// The server.
-        address: String,
-        /// What happened.
-        #[source]
-        status: Box<tonic::Status>,
-    },
-    /// A server does not know the request.
-    #[error(
-        "the server at {address} does not know this request ({}): name the gRPC address of a server of this version",
-        .status.message()
-    )]
-    OtherServer {
-        /// The server.
-        address: String,
-        /// What it said.
-        #[source]
-        status: Box<tonic::Status>,
-    },
-    /// A server refused the request; its message says why.
-    #[error("{}", .status.message())]
-    RefusedByServer {
-        /// What it said.
-        #[source]
-        status: Box<tonic::Status>,
-    },
-    /// A server's answer cannot be understood.
-    #[error("the answer of the server at {address} cannot be read: {source}")]
-    UnreadableAnswer {
-        /// The server.
-        address: String,
-        /// Why.
-        source: Box<dyn Error + Send + Sync>,
-    },
     /// A view that keeps its rows, whatever their age.
     #[error("no row of {view} goes by its age: {why}")]
     NotExpired {
@@ -449,33 +405,6 @@ pub enum ProjectError {
     /// The rows to push cannot be read.
     #[error("the rows cannot be read: {0}")]
     Lines(#[source] io::Error),
-    /// The project is being served, and the note of it is not readable.
-    #[error("{} holds no address of a server", .file.display())]
-    NoServerAddress {
-        /// The note.
-        file: PathBuf,
-    },
-    /// No client for HTTP can be made.
-    #[error("no connection can be made: {0}")]
-    NoClient(#[source] reqwest::Error),
-    /// The server to which rows are pushed does not answer as it should.
-    #[error("the server at {address}: {source}: push again once it answers")]
-    PushFailed {
-        /// The server.
-        address: SocketAddr,
-        /// What happened.
-        source: Box<dyn Error + Send + Sync>,
-    },
-    /// The server refuses the push.
-    #[error("the server at {address}: {message}: {help}")]
-    PushRefused {
-        /// The server.
-        address: SocketAddr,
-        /// Why.
-        message: String,
-        /// What to do.
-        help: String,
-    },
     /// Some rows of a push were taken before it failed.
     #[error("{source}; {} before were taken", counted(*.taken as u64, "row"))]
     PushedInPart {
@@ -651,6 +580,9 @@ pub enum ProjectError {
     #[cfg(feature = "fault-injection")]
     #[error("{0}")]
     FaultInjection(String),
+    /// As the exchange with a server says.
+    #[error(transparent)]
+    Server(#[from] ServerError),
     /// Everything that is wrong with the definitions.
     #[error(transparent)]
     Definitions(#[from] registry::Problems),

@@ -107,6 +107,7 @@ mod remote;
 mod rollout;
 mod run;
 mod served;
+mod server_error;
 mod serving;
 mod settings;
 mod slo;
@@ -174,13 +175,14 @@ pub use registry::{
     RunOutcome, RunRecord, RunState, Runtime, ServiceShown, Shown, ShownFeature,
     UNKNOWN as USED_BEFORE_RECORDS, column_names, reference as definitions_reference,
 };
-pub use remote::{RemoteAnswer, RemotePushed, RemoteReads};
+pub use remote::{RemoteAnswer, RemoteColumn, RemoteReads};
 pub use rollout::{CutOver, CutOverDone, Gate, GateKind};
 pub use run::{Event, Progress, Run, Work};
 pub use served::{
     ComparedView, DEFAULT_ENTITIES, DifferingEntity, DifferingFeature, ServedCell, ValuesReport, VerifyValues,
 };
 pub use server::{Answered, MakingPage, Page, PageRequest, Pages};
+pub use server_error::ServerError;
 pub use serving::{OnlineReads, ReadEntities, Serve};
 pub use settings::{
     AccessSettings, ClientSettings, ClientToken, LineageSettings, Location, SETTINGS, ServeSettings, Setting,

@@ -8,8 +8,8 @@ mod sources;
 mod topics;
 
 pub(crate) use lost_topics::{lost_topics, warn_of_lost_topics};
-pub(crate) use push::push;
 pub use push::{Pushed, RefusedLine};
+pub(crate) use push::{push, push_remotely};
 pub(crate) use served_at::{ServedAt, served_at};
 pub(crate) use sources::PushSources;
 pub(crate) use topics::Topics;

@@ -1,7 +1,9 @@
 //! Reads from a server over gRPC: one request for the command `get`, and many over one connection for programs.
 
+mod column;
 mod dial;
 mod packed;
+mod pushes;
 mod reads;
 
 use std::error::Error;
@@ -12,14 +14,17 @@ use read::FeatureRequest;
 use tonic::Request;
 use tonic::metadata::{Ascii, MetadataValue};
 
-pub use reads::{RemoteAnswer, RemotePushed, RemoteReads};
+pub use column::RemoteColumn;
+pub use reads::{RemoteAnswer, RemoteReads};
 
+use column::in_json;
 pub(crate) use dial::ClientAccess;
 use dial::connect;
-use packed::{pack, status, unpack};
+use packed::{nulls, pack, status, unpack};
 
 use crate::error::ProjectError;
 use crate::read_features::{Get, ReadFeature, ReadFeatures};
+use crate::server_error::ServerError;
 use crate::settings::ClientToken;
 
 pub(crate) async fn get(
@@ -30,13 +35,17 @@ pub(crate) async fn get(
     access: &ClientAccess,
 ) -> Result<ReadFeatures, ProjectError> {
     let packed = |columns: Vec<(String, Vec<Value>)>| {
-        columns.into_iter().map(|(name, values)| (name, packed_values(&values))).collect()
+        let packed = |(column, values): (String, Vec<Value>)| match packed_values(&values) {
+            Ok(values) => Ok((column, values)),
+            Err(why) => Err(ServerError::MisfitColumn { column, why }),
+        };
+        columns.into_iter().map(packed).collect::<Result<_, _>>()
     };
     let request = v1::GetFeaturesRequest {
         service: get.service.to_string(),
         features: request.features,
-        entities: packed(request.entities),
-        request: packed(request.request),
+        entities: packed(request.entities)?,
+        request: packed(request.request)?,
         at_us: get.at.map(Micros::get),
         trained_on,
     };
@@ -44,9 +53,9 @@ pub(crate) async fn get(
     let response = FeatureStoreClient::new(channel)
         .get_features(shown_by(request, &access.token)?)
         .await
-        .map_err(|status| ProjectError::RefusedByServer { status: Box::new(status) })?
+        .map_err(|status| ServerError::Refused { status: Box::new(status) })?
         .into_inner();
-    let unreadable = |source: Box<dyn Error + Send + Sync>| ProjectError::UnreadableAnswer {
+    let unreadable = |source: Box<dyn Error + Send + Sync>| ServerError::UnreadableAnswer {
         address: address.to_owned(),
         source,
     };
@@ -94,13 +103,14 @@ fn shown_by<T>(message: T, token: &ClientToken) -> Result<Request<T>, ProjectErr
     Ok(request)
 }
 
-/// Values of one type as a message packs them.
-fn packed_values(values: &[Value]) -> v1::Values {
+/// Values of one type as a message packs them; lists, whose items may all be null, as JSON.
+fn packed_values(values: &[Value]) -> Result<v1::Values, String> {
     let first = values.iter().find(|value| !value.is_null());
     let scalar = first.and_then(|value| Scalar::ALL.into_iter().find(|scalar| value.is_of((*scalar).into())));
-    match scalar {
-        Some(scalar) => pack(values, scalar),
-        // Null has no type, and neither has a list here.
-        None => v1::Values { nulls: (0..values.len() as u32).collect(), kind: None },
+    match (first, scalar) {
+        (_, Some(scalar)) => Ok(pack(values, scalar.into())),
+        (Some(_), None) => in_json(values),
+        // Null has no type.
+        (None, None) => Ok(v1::Values { nulls: nulls(values), kind: None }),
     }
 }

@@ -23,7 +23,7 @@ pub trait RequestColumn {
     where
         Self: Sized,
     {
-        Ok(Given { array: self.read(data_type)?, misfits: Vec::new() })
+        Ok(Given::of(self.read(data_type)?))
     }
 }
 
@@ -33,6 +33,13 @@ pub struct Given {
     pub array: ArrayRef,
     /// These rows, from 0, with what they hold and what is needed.
     pub misfits: Vec<(usize, String)>,
+}
+
+impl Given {
+    /// A column all of whose values are of the type.
+    pub fn of(array: ArrayRef) -> Self {
+        Self { array, misfits: Vec::new() }
+    }
 }
 
 /// Values as they are, for callers in the same process.

@@ -46,14 +46,25 @@ pub(crate) enum Wait {
     Online,
 }
 
+/// What of a push has to be taken: where it is not, nothing is, and the push is refused.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) enum AtLeast {
+    /// Nothing: its rows are answered one by one.
+    Nothing,
+    /// One of its rows, where there are some.
+    OneRow,
+    /// All of its rows.
+    Whole,
+}
+
 /// What a push asks for, beside its rows.
 pub(crate) struct PushOptions<'a> {
     /// The source.
     pub source: &'a str,
     /// When it is answered.
     pub wait: Wait,
-    /// Whether nothing is taken where a row cannot be.
-    pub is_whole: bool,
+    /// What of it has to be taken.
+    pub at_least: AtLeast,
     /// The view that is waited for; none for all of the source.
     pub view: Option<&'a VersionId>,
 }
@@ -156,16 +167,11 @@ pub async fn push_rows(
     source: &PushSource,
     rows: &[Box<serde_json::value::RawValue>],
 ) -> Result<PushedRows, ServeError> {
-    let options =
-        PushOptions { source: source.name.as_str(), wait: Wait::Durable, is_whole: false, view: None };
+    let at_least = AtLeast::Nothing;
+    let options = PushOptions { source: source.name.as_str(), wait: Wait::Durable, at_least, view: None };
     let checked = Table::of_objects(source, rows).check(source);
-    let door = match at_the_door(sink, source, &options, checked, &PushCounts::default()).await {
-        Err(ServeError::Request(RequestFault::MisfitRows { refused, .. })) if !refused.is_empty() => {
-            return Ok(PushedRows { refused, ..PushedRows::default() });
-        }
-        door => door?,
-    };
-    let Door { rows, refused, filtered } = door;
+    let Door { rows, refused, filtered } =
+        at_the_door(sink, source, &options, checked, &PushCounts::default()).await?;
     let taken = rows.len();
     if taken == 0 {
         return Ok(PushedRows { refused, filtered, ..PushedRows::default() });
@@ -182,8 +188,8 @@ struct Door {
     filtered: Vec<(VersionId, u64)>,
 }
 
-/// Asks the views of the source what becomes of rows that can be read. All is refused where nothing would be
-/// taken, or where not all would be and the push is to be taken as a whole.
+/// Asks the views of the source what becomes of rows that can be read. All is refused where less would be taken than has to
+/// be.
 async fn at_the_door(
     sink: &dyn Sink,
     source: &PushSource,
@@ -217,7 +223,12 @@ async fn at_the_door(
     let taken = (0..rows.len()).filter(|index| is_taken(*index)).count();
     counts.refused((unread + rows.len() - taken) as u64);
     let is_nothing = taken == 0 && !refused.is_empty();
-    if is_nothing || options.is_whole && (is_broken || taken < rows.len()) {
+    let is_too_little = match options.at_least {
+        AtLeast::Nothing => false,
+        AtLeast::OneRow => is_nothing,
+        AtLeast::Whole => is_nothing || is_broken || taken < rows.len(),
+    };
+    if is_too_little {
         counts.refused(taken as u64);
         return Err(RequestFault::no_good_row(&source.name, refused).into());
     }

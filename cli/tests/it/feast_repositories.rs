@@ -103,6 +103,15 @@ fn every_form_of_a_function_that_is_carried_gives_the_values_that_feast_gives() 
 }
 
 #[test]
+fn a_number_of_pandas_that_is_compared_with_none_is_listed() {
+    let said = import(&with_data("functions"), "functions");
+    says(
+        &said,
+        &["feature `margin_none`: line ", "a number that is missing is NaN in pandas and never None"],
+    );
+}
+
+#[test]
 fn streams_with_windows_and_functions_of_spark_become_definitions() {
     let project = copied("streaming");
     let said = import(&project, "streaming");

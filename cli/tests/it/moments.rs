@@ -269,7 +269,11 @@ fn pushes(project: &Project, draw: &mut Numbers, texts: &[Written], at: &str) {
         ("moment", Kind::Timestamps(Timestamps { values_us: micros.clone() })),
     ];
     let columns = columns.into_iter().map(|(name, kind)| (name.to_owned(), column(kind))).collect();
-    let answer = over_grpc(&server, PushRequest { source: "pushed".to_owned(), columns, wait: 1 }).unwrap();
+    let answer = over_grpc(
+        &server,
+        PushRequest { source: "pushed".to_owned(), columns, wait: 1, ..PushRequest::default() },
+    )
+    .unwrap();
     let of_grpc: Vec<Option<i64>> = micros.iter().map(|micros| floor(i128::from(*micros) * 1_000)).collect();
     let bad: Vec<u32> = (0..).zip(&of_grpc).filter(|(_, means)| means.is_none()).map(|(i, _)| i).collect();
     assert_eq!(answer.refused.iter().map(|row| row.index).collect::<Vec<_>>(), bad);

@@ -157,7 +157,12 @@ fn columns_are_pushed_over_grpc() {
         ];
         let columns = columns.into_iter().filter(|(name, _)| names.contains(name));
         let columns = columns.map(|(name, values)| (name.to_owned(), values)).collect();
-        PushRequest { source: "clicks".to_owned(), columns, wait: Wait::Online.into() }
+        PushRequest {
+            source: "clicks".to_owned(),
+            columns,
+            wait: Wait::Online.into(),
+            ..PushRequest::default()
+        }
     };
     let answer = over_grpc(&server, request(&["visitor", "at", "ms"])).unwrap();
     assert_eq!((answer.taken, answer.first_offset, answer.topic.as_str()), (2, 0, "clicks"));
@@ -173,6 +178,45 @@ fn columns_are_pushed_over_grpc() {
     wrong.columns.insert("page".to_owned(), values(Kind::Int64s(Int64s { values: vec![1, 2, 3] }), &[]));
     let refused = over_grpc(&server, wrong).unwrap_err();
     says(refused.message(), &["`page` is a column of int64", "`visitr` has 1 rows"]);
+    assert_eq!(server.terminate().0, Some(0));
+}
+
+#[test]
+fn rows_in_json_and_columns_of_another_width_fail_alone_over_grpc() {
+    let project = clicks();
+    let server = Server::start(&project);
+    let moment = micros_now();
+    let at = feature::Micros::new(moment).unwrap();
+    let json_rows = |rows: &[String]| PushRequest {
+        source: "clicks".to_owned(),
+        json_rows: rows.to_vec(),
+        wait: Wait::Online.into(),
+        ..PushRequest::default()
+    };
+    let good = json!({"visitor": 1, "at": at.to_string(), "ms": 2.5}).to_string();
+    let rows = [good.clone(), json!({"visitor": "x"}).to_string(), "{".to_owned(), good];
+    let answer = over_grpc(&server, json_rows(&rows)).unwrap();
+    assert_eq!((answer.taken, answer.topic.as_str()), (2, "clicks"));
+    let refused: Vec<u32> = answer.refused.iter().map(|row| row.index).collect();
+    assert_eq!(refused, [1, 2]);
+    says(&answer.refused[0].reason, &["`visitor` holds \"x\""]);
+    says(&answer.refused[1].reason, &["it is no JSON object"]);
+    // Nothing is taken, and that is an answer, too.
+    let answer = over_grpc(&server, json_rows(&["7".to_owned()])).unwrap();
+    assert_eq!((answer.taken, answer.refused.len()), (0, 1));
+    let mut both = json_rows(&["{}".to_owned()]);
+    both.columns.insert("visitor".to_owned(), values(Kind::Int64s(Int64s { values: vec![1] }), &[]));
+    says(over_grpc(&server, both).unwrap_err().message(), &["both columns and rows in JSON"]);
+    // Doubles are whole numbers in the rows where they are.
+    let columns = [
+        ("visitor", values(Kind::Float64s(Float64s { values: vec![1.0, 1.5, 2.0] }), &[])),
+        ("at", values(Kind::Timestamps(Timestamps { values_us: vec![moment; 3] }), &[])),
+    ];
+    let columns = columns.into_iter().map(|(name, values)| (name.to_owned(), values)).collect();
+    let request = PushRequest { source: "clicks".to_owned(), columns, ..PushRequest::default() };
+    let answer = over_grpc(&server, request).unwrap();
+    assert_eq!((answer.taken, answer.refused.len(), answer.refused[0].index), (2, 1, 1));
+    says(&answer.refused[0].reason, &["`visitor` holds 1.5, where a whole number"]);
     assert_eq!(server.terminate().0, Some(0));
 }
 
@@ -280,7 +324,12 @@ fn whoever_waits_for_rows_that_no_stream_brings_is_answered_that_they_are_durabl
         ("at", values(Kind::Timestamps(Timestamps { values_us: vec![moment] }), &[])),
     ];
     let columns = columns.into_iter().map(|(name, values)| (name.to_owned(), values)).collect();
-    let request = PushRequest { source: "clicks".to_owned(), columns, wait: Wait::Online.into() };
+    let request = PushRequest {
+        source: "clicks".to_owned(),
+        columns,
+        wait: Wait::Online.into(),
+        ..PushRequest::default()
+    };
     let mut request = tonic::Request::new(request);
     request.set_timeout(Duration::from_secs(1));
     let refused = over_grpc(&server, request).unwrap_err();

@@ -138,8 +138,12 @@ fn over_grpc(server: &Server) -> Value {
     ];
     let columns =
         columns.map(|(name, kind)| (name.to_owned(), Values { nulls: nulls(name), kind: Some(kind) }));
-    let request =
-        PushRequest { source: "landings".to_owned(), columns: columns.into(), wait: Wait::Online.into() };
+    let request = PushRequest {
+        source: "landings".to_owned(),
+        columns: columns.into(),
+        wait: Wait::Online.into(),
+        ..PushRequest::default()
+    };
     let answer = pushed::over_grpc(server, request).unwrap();
     let refused = answer.refused.iter().map(|row| {
         let view = Some(&row.view).filter(|view| !view.is_empty());

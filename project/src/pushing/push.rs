@@ -7,7 +7,7 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
-use feature::{Name, VersionId};
+use feature::{Advice, Name, VersionId};
 use files::{Line, append_line};
 use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
@@ -19,6 +19,8 @@ use super::sources::PushSources;
 use super::topics::Topics;
 use crate::error::ProjectError;
 use crate::project::Project;
+use crate::remote::RemoteReads;
+use crate::server_error::ServerError;
 use crate::settings::ClientToken;
 
 /// Rows that are made durable together.
@@ -60,9 +62,23 @@ pub struct RefusedLine {
 pub(crate) async fn push(
     project: &Project,
     source: &Name,
-    mut lines: impl BufRead,
+    lines: impl BufRead,
 ) -> Result<Pushed, ProjectError> {
-    let mut pushing = Pushing::begin(project, source).await?;
+    push_lines(Pushing::begin(project, source).await?, lines).await
+}
+
+/// The same into a server of another machine.
+pub(crate) async fn push_remotely(
+    server: &RemoteReads,
+    source: &Name,
+    lines: impl BufRead,
+) -> Result<Pushed, ProjectError> {
+    let mut pushing = Pushing::of(source.clone(), String::new(), Receiver::Remote(server));
+    pushing.is_sent = false;
+    push_lines(pushing, lines).await
+}
+
+async fn push_lines(mut pushing: Pushing<'_>, mut lines: impl BufRead) -> Result<Pushed, ProjectError> {
     let (mut rows, mut bytes, mut number) = (Vec::new(), 0, 0);
     loop {
         let mut line = Vec::new();
@@ -101,19 +117,24 @@ fn row(line: &[u8]) -> Result<Option<Box<RawValue>>, String> {
 }
 
 /// Who takes the rows, and the outcome so far.
-struct Pushing {
-    source: PushSource,
-    receiver: Receiver,
+struct Pushing<'a> {
+    receiver: Receiver<'a>,
     pushed: Pushed,
+    /// Whether rows were sent, so that it is known that there is such a source.
+    is_sent: bool,
 }
 
 /// Who takes the rows.
-enum Receiver {
+enum Receiver<'a> {
+    /// The server of the project.
     Server(Server),
-    Topics(Box<Topics>),
+    /// Topics on disk.
+    Topics(Box<Topics>, PushSource),
+    /// A server over gRPC.
+    Remote(&'a RemoteReads),
 }
 
-impl Pushing {
+impl<'a> Pushing<'a> {
     async fn begin(project: &Project, source: &Name) -> Result<Self, ProjectError> {
         let (registry, registered) = project.registry_in_use().await?;
         let name = registered.source(source)?.name.clone();
@@ -124,25 +145,29 @@ impl Pushing {
         if let Some(why) = &source.refusal {
             return Err(ProjectError::NotPushable { source_name: name, why: why.clone() });
         }
+        let topic = source.topic.clone();
         let receiver = match served_at(project)? {
             Some(address) => Receiver::Server(Server::at(address, project.settings.token.clone())?),
             None => {
                 warn_of_lost_topics(project, &registry, &registered).await;
                 let topics = Topics::new(project, Arc::default());
                 topics.follow(&registered)?;
-                Receiver::Topics(Box::new(topics))
+                Receiver::Topics(Box::new(topics), source)
             }
         };
-        let topic = source.topic.clone();
+        Ok(Self::of(name, topic, receiver))
+    }
+
+    fn of(source: Name, topic: String, receiver: Receiver<'a>) -> Self {
         let pushed = Pushed {
-            source: name,
+            source,
             topic,
             taken: 0,
             first_offset: None,
             refused: Vec::new(),
             filtered: BTreeMap::new(),
         };
-        Ok(Self { source, receiver, pushed })
+        Self { receiver, pushed, is_sent: true }
     }
 
     fn refuse(&mut self, line: usize, reason: String) {
@@ -150,14 +175,21 @@ impl Pushing {
     }
 
     async fn add(&mut self, rows: Vec<(usize, Box<RawValue>)>) -> Result<(), ProjectError> {
-        if rows.is_empty() {
+        if rows.is_empty() && self.is_sent {
             return Ok(());
         }
+        self.is_sent = true;
         let (lines, rows): (Vec<usize>, Vec<Box<RawValue>>) = rows.into_iter().unzip();
         let taken = match &self.receiver {
-            Receiver::Server(server) => server.push(&self.source, &rows).await,
-            Receiver::Topics(topics) => {
-                push_rows(topics.as_ref(), &self.source, &rows).await.map_err(ProjectError::from)
+            Receiver::Server(server) => server.push(&self.pushed.source, &rows).await,
+            Receiver::Topics(topics, source) => {
+                push_rows(topics.as_ref(), source, &rows).await.map_err(ProjectError::from)
+            }
+            Receiver::Remote(server) => {
+                server.push_rows(&self.pushed.source, &rows).await.map(|(topic, taken)| {
+                    self.pushed.topic = topic;
+                    taken
+                })
             }
         };
         let taken = taken.map_err(|error| match self.pushed.taken {
@@ -214,20 +246,39 @@ struct Refused {
 
 #[derive(Deserialize)]
 struct Refusal {
+    #[serde(default)]
+    code: String,
     message: String,
     #[serde(default)]
     help: String,
 }
 
+/// What is done after a refusal with this code.
+fn advice(code: &str) -> Advice {
+    match code {
+        "OVERLOADED" | "UNAVAILABLE" => Advice::Retry,
+        // Sent again, rows might be there twice.
+        "DEADLINE_EXCEEDED" | "INTERNAL" => Advice::Stop,
+        _ => Advice::Correct,
+    }
+}
+
 impl Server {
     fn at(address: SocketAddr, token: ClientToken) -> Result<Self, ProjectError> {
         let client = reqwest::Client::builder().timeout(ANSWERING).no_proxy().build();
-        Ok(Self { address, client: client.map_err(ProjectError::NoClient)?, token })
+        Ok(Self { address, client: client.map_err(ServerError::NoClient)?, token })
     }
 
-    async fn push(&self, source: &PushSource, rows: &[Box<RawValue>]) -> Result<PushedRows, ProjectError> {
-        let failed = |error: reqwest::Error| self.failed(error.without_url().into());
-        let body = serde_json::to_vec(&Body { source: source.name.as_str(), rows });
+    async fn push(&self, source: &Name, rows: &[Box<RawValue>]) -> Result<PushedRows, ProjectError> {
+        let failed = |error: reqwest::Error| match error.is_connect() {
+            true => self.failed(error.without_url().into()),
+            // The server may have seen them.
+            false => ServerError::PushUnknown {
+                address: self.address.to_string(),
+                source: error.without_url().into(),
+            },
+        };
+        let body = serde_json::to_vec(&Body { source: source.as_str(), rows });
         let body = body.map_err(|error| self.failed(error.into()))?;
         let request = self.client.post(format!("http://{}/v1/push", self.address)).body(body);
         let request = request.header("content-type", "application/json");
@@ -238,8 +289,9 @@ impl Server {
         let body = request.send().await.map_err(failed)?.bytes().await.map_err(failed)?;
         let answer: Answer = serde_json::from_slice(&body).map_err(|error| self.failed(error.into()))?;
         match answer.error {
-            Some(Refusal { message, help }) if answer.refused.is_empty() => {
-                Err(ProjectError::PushRefused { address: self.address, message, help })
+            Some(Refusal { code, message, help }) if answer.refused.is_empty() => {
+                let advice = advice(&code);
+                Err(ServerError::PushRefused { address: self.address, advice, message, help }.into())
             }
             _ => Ok(PushedRows {
                 taken: answer.taken,
@@ -254,7 +306,7 @@ impl Server {
         }
     }
 
-    fn failed(&self, source: Box<dyn std::error::Error + Send + Sync>) -> ProjectError {
-        ProjectError::PushFailed { address: self.address, source }
+    fn failed(&self, source: Box<dyn std::error::Error + Send + Sync>) -> ServerError {
+        ServerError::PushFailed { address: self.address, source }
     }
 }

@@ -8,6 +8,7 @@ use std::path::{Path, PathBuf};
 
 use crate::error::ProjectError;
 use crate::project::Project;
+use crate::server_error::ServerError;
 
 /// No topic's name begins with a dot.
 const NOTE: &str = ".served-at";
@@ -50,7 +51,8 @@ pub(crate) fn served_at(project: &Project) -> Result<Option<SocketAddr>, Project
     }
     let mut text = String::new();
     file.read_to_string(&mut text).map_err(ProjectError::file("read", &path))?;
-    text.parse().map(Some).map_err(|_| ProjectError::NoServerAddress { file: path })
+    let address = text.parse().map_err(|_| ServerError::NoServerAddress { file: path })?;
+    Ok(Some(address))
 }
 
 fn path(project: &Project) -> Option<PathBuf> {

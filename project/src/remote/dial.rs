@@ -19,6 +19,7 @@ use tonic::codegen::http::Uri;
 use tonic::transport::{Channel, Endpoint};
 
 use crate::error::ProjectError;
+use crate::server_error::ServerError;
 use crate::settings::ClientToken;
 
 /// How the address of a server begins that speaks TLS.
@@ -35,16 +36,16 @@ pub(crate) struct ClientAccess {
 /// A connection to the server at an address.
 pub(super) async fn connect(address: &str, access: &ClientAccess) -> Result<Channel, ProjectError> {
     let unreachable =
-        |source| ProjectError::Unreachable { address: address.to_owned(), source: Box::new(source) };
+        |source| ServerError::Unreachable { address: address.to_owned(), source: Box::new(source) };
     let Some(authority) = address.strip_prefix(OVER_TLS) else {
         let endpoint = Endpoint::from_shared(format!("http://{address}")).map_err(unreachable)?;
-        return endpoint.connect().await.map_err(unreachable);
+        return Ok(endpoint.connect().await.map_err(unreachable)?);
     };
     // The connector encrypts: to the layer above it is a connection like any other.
     let endpoint = Endpoint::from_shared(format!("http://{authority}")).map_err(unreachable)?;
     let config = config(&access.ca).map_err(|why| ProjectError::Tls { why })?;
     let dial = Dial { connector: TlsConnector::from(Arc::new(config)) };
-    endpoint.connect_with_connector(dial).await.map_err(unreachable)
+    Ok(endpoint.connect_with_connector(dial).await.map_err(unreachable)?)
 }
 
 fn config(ca: &str) -> Result<ClientConfig, String> {

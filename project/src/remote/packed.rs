@@ -1,41 +1,36 @@
-//! Columns as messages pack them: Arrow arrays into messages, and back.
+//! Columns as messages pack them: values into messages, and back into Arrow arrays.
 
-use std::collections::HashMap;
 use std::sync::Arc;
 
-use arrow::array::{Array, ArrayRef};
-use arrow::compute::{CastOptions, cast_with_options};
-use arrow::datatypes::DataType as ArrowType;
-use arrow::error::ArrowError;
+use arrow::array::ArrayRef;
 use feature::{DataType, Micros, Scalar, Status, Value};
 use proto::v1::{self, values::Kind};
 
-/// Columns by their names.
-pub(super) fn packed(columns: Vec<(String, ArrayRef)>) -> Result<HashMap<String, v1::Values>, ArrowError> {
-    let pack_one = |(name, array): (String, ArrayRef)| {
-        let (array, scalar) = natural(&array)?;
-        let values = (0..array.len()).map(|row| transform::value_at(&array, row, scalar.into()));
-        Ok((name, pack(&values.collect::<Vec<_>>(), scalar)))
+/// Values of a type as a message packs them: nothing of a null but that it is one.
+pub(super) fn pack(values: &[Value], data_type: DataType) -> v1::Values {
+    let kind = match data_type {
+        DataType::Scalar(scalar) => packed_scalars(values, scalar),
+        DataType::List(item, length) => {
+            let items = |value: &Value| match value {
+                Value::List(items) => items.to_vec(),
+                _ => Vec::new(),
+            };
+            let lists: Vec<Vec<Value>> = values.iter().map(items).collect();
+            let lengths = lists.iter().map(|items| items.len() as u32).collect();
+            let items = Box::new(pack(&lists.concat(), item.into()));
+            let length = length.unwrap_or(0);
+            Kind::Lists(Box::new(v1::Lists { lengths, items: Some(items), length }))
+        }
     };
-    columns.into_iter().map(pack_one).collect()
+    v1::Values { nulls: nulls(values), kind: Some(kind) }
 }
 
-/// An array in the type of ours that holds all of its values; text where there is none, and of lists.
-fn natural(array: &ArrayRef) -> Result<(ArrayRef, Scalar), ArrowError> {
-    let exactly = CastOptions { safe: false, ..CastOptions::default() };
-    let cast = |array: &ArrayRef, to: &ArrowType| cast_with_options(array, to, &exactly);
-    if let ArrowType::Dictionary(_, values) = array.data_type() {
-        return natural(&cast(array, values)?);
-    }
-    Ok(match transform::declarable(array.data_type()).and_then(|data_type| data_type.scalar()) {
-        Some(Scalar::Timestamp) => (Arc::new(transform::moments(array)), Scalar::Timestamp),
-        Some(scalar) => (cast(array, &transform::arrow_type(scalar.into()))?, scalar),
-        None => (cast(array, &ArrowType::Utf8)?, Scalar::String),
-    })
+/// The rows that are null.
+pub(super) fn nulls(values: &[Value]) -> Vec<u32> {
+    values.iter().zip(0..).filter(|(value, _)| value.is_null()).map(|(_, row)| row).collect()
 }
 
-/// Scalars of a type as a message packs them: nothing of a null but that it is one.
-pub(super) fn pack(values: &[Value], scalar: Scalar) -> v1::Values {
+fn packed_scalars(values: &[Value], scalar: Scalar) -> Kind {
     macro_rules! packed {
         ($kind:ident, $message:ident, $field:ident, $variant:ident, $convert:expr) => {
             Kind::$kind(v1::$message {
@@ -49,7 +44,7 @@ pub(super) fn pack(values: &[Value], scalar: Scalar) -> v1::Values {
             })
         };
     }
-    let kind = match scalar {
+    match scalar {
         Scalar::Bool => packed!(Bools, Bools, values, Bool, |x: &bool| *x),
         Scalar::Int32 => packed!(Int32s, Int32s, values, Int32, |x: &i32| *x),
         Scalar::Int64 => packed!(Int64s, Int64s, values, Int64, |x: &i64| *x),
@@ -58,21 +53,21 @@ pub(super) fn pack(values: &[Value], scalar: Scalar) -> v1::Values {
         Scalar::String => packed!(Strings, Strings, values, String, |x: &Arc<str>| x.to_string()),
         Scalar::Bytes => packed!(Bytes, ByteStrings, values, Bytes, |x: &Arc<[u8]>| x.to_vec()),
         Scalar::Timestamp => packed!(Timestamps, Timestamps, values_us, Timestamp, |x: &Micros| x.get()),
-    };
-    let nulls = values.iter().enumerate().filter(|(_, value)| value.is_null());
-    v1::Values { nulls: nulls.map(|(row, _)| row as u32).collect(), kind: Some(kind) }
+    }
 }
 
 /// Packed values, null where they are said to be, and their type.
 pub(super) fn unpack(values: &v1::Values) -> (Vec<Value>, DataType) {
     let (mut all, data_type): (Vec<Value>, DataType) = match &values.kind {
-        None => (Vec::new(), Scalar::String.into()),
+        // Only requests have JSON.
+        None | Some(Kind::Json(_)) => (Vec::new(), Scalar::String.into()),
         Some(Kind::Lists(lists)) => {
             let (items, item) = lists.items.as_deref().map_or((Vec::new(), Scalar::String.into()), unpack);
             let mut items = items.into_iter();
             let list = |length: &u32| Value::List(items.by_ref().take(*length as usize).collect());
             let item = item.scalar().unwrap_or(Scalar::String);
-            (lists.lengths.iter().map(list).collect(), DataType::List(item, None))
+            let length = Some(lists.length).filter(|length| *length > 0);
+            (lists.lengths.iter().map(list).collect(), DataType::List(item, length))
         }
         Some(Kind::Bools(x)) => (x.values.iter().copied().map(Value::Bool).collect(), Scalar::Bool.into()),
         Some(Kind::Int32s(x)) => (x.values.iter().copied().map(Value::Int32).collect(), Scalar::Int32.into()),

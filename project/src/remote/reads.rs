@@ -1,21 +1,24 @@
 //! A server as a program reads it: one connection for many requests, opened with the first of them and again after it
 //! broke; columns go and come packed.
 
-use std::collections::BTreeSet;
 use std::sync::Arc;
 
-use arrow::array::{Array, ArrayRef};
+use arrow::array::Array;
+use arrow::compute::concat;
 use feature::{DataType, Micros, Scalar, Times, VersionId};
 use proto::v1::{self, feature_store_client::FeatureStoreClient};
-use read::{FeatureColumn, Features};
+use read::{FeatureColumn, FeatureRequest, Features};
 use tokio::sync::Mutex;
 use tonic::transport::Channel;
 use tonic::{Code, Response, Status};
 
+use super::column::{RemoteColumn, packed_rows};
 use super::dial::{ClientAccess, connect};
-use super::packed::{packed, status, unpacked};
+use super::packed::{status, unpacked};
 use super::shown_by;
 use crate::error::ProjectError;
+use crate::server_error::ServerError;
+use crate::server_error::is_busy;
 use crate::serving::ReadEntities;
 use crate::settings::ClientToken;
 
@@ -28,11 +31,14 @@ const UNDECODABLE: &str = "failed to decode Protobuf message";
 /// Bytes of one answer: a server takes less in a request, so this is never what bounds a read.
 const MOST_BYTES: usize = 1 << 30;
 
+/// Entities of one request, as many as a server takes unless it is set otherwise.
+const MOST_ENTITIES: usize = 10_000;
+
 /// A server, by the address of its gRPC.
 #[derive(Debug)]
 pub struct RemoteReads {
-    address: String,
-    access: ClientAccess,
+    pub(super) address: String,
+    pub(super) access: ClientAccess,
     channel: Mutex<Option<Channel>>,
 }
 
@@ -43,21 +49,6 @@ pub struct RemoteAnswer {
     pub features: Features,
     /// What is deprecated among the versions that were read.
     pub notice: Option<String>,
-}
-
-/// The outcome for rows that were pushed to a server.
-#[derive(Clone, Debug)]
-pub struct RemotePushed {
-    /// The topic that they are in.
-    pub topic: String,
-    /// How many were taken.
-    pub taken: u32,
-    /// The offset of the first of them.
-    pub first_offset: u64,
-    /// Those that were refused, each with its row from 1 and why.
-    pub refused: Vec<(usize, String)>,
-    /// How many rows do not pass the `where` of a view.
-    pub filtered: Vec<(String, u32)>,
 }
 
 impl RemoteReads {
@@ -79,54 +70,51 @@ impl RemoteReads {
         Self { access: ClientAccess { ca: ca.into(), ..self.access }, ..self }
     }
 
-    /// Reads the features of entities.
-    pub async fn read(&self, read: ReadEntities<ArrayRef>) -> Result<RemoteAnswer, ProjectError> {
-        let request = v1::GetFeaturesRequest {
-            service: read.service,
-            features: read.request.features,
-            entities: packed(read.request.entities)?,
-            request: packed(read.request.request)?,
-            at_us: read.at.map(Micros::get),
-            trained_on: read.trained_on,
+    /// Reads the features of entities: in several requests where there are more than a server takes in one. All of them are
+    /// answered by the version that answered the first, each at its own moment unless one was named; the last one is given
+    /// back.
+    pub async fn read(&self, read: ReadEntities<RemoteColumn>) -> Result<RemoteAnswer, ProjectError> {
+        let rows = match one_length(&read.request) {
+            Some(rows) => rows,
+            // The server names the columns that do not fit together.
+            None => usize::MAX,
         };
+        let (mut from, mut at_once) = (0, MOST_ENTITIES);
+        let mut service = read.service.clone();
+        let mut parts: Vec<RemoteAnswer> = Vec::new();
+        while from < rows || parts.is_empty() {
+            let count = if rows == usize::MAX { rows } else { at_once.min(rows - from) };
+            let request = v1::GetFeaturesRequest {
+                service: service.clone(),
+                features: read.request.features.clone(),
+                entities: packed_rows(&read.request.entities, from, count)?,
+                request: packed_rows(&read.request.request, from, count)?,
+                at_us: read.at.map(Micros::get),
+                trained_on: read.trained_on.clone(),
+            };
+            match self.read_once(request).await {
+                Err(error) if is_too_large(&error) && rows != usize::MAX && count > 1 => {
+                    at_once = count.div_ceil(2);
+                }
+                answer => {
+                    let answer = answer?;
+                    service = answer.features.service.to_string();
+                    parts.push(answer);
+                    from = from.saturating_add(count);
+                }
+            }
+        }
+        joined(parts).map_err(|why| self.unreadable(why))
+    }
+
+    async fn read_once(&self, request: v1::GetFeaturesRequest) -> Result<RemoteAnswer, ProjectError> {
         let mut client = self.client().await?;
         let answer = self.answered(client.get_features(shown_by(request, &self.access.token)?).await).await?;
         let notice = answer.metadata().get(DEPRECATED).and_then(|said| said.to_str().ok()).map(str::to_owned);
         Ok(RemoteAnswer { features: self.features(answer.into_inner())?, notice })
     }
 
-    /// Pushes rows, all columns of one length. They are durable once it returns.
-    pub async fn push(
-        &self,
-        source: String,
-        columns: Vec<(String, ArrayRef)>,
-    ) -> Result<RemotePushed, ProjectError> {
-        let rows = columns.first().map_or(0, |(_, column)| column.len());
-        let request = v1::PushRequest { source, columns: packed(columns)?, wait: 0 };
-        let mut client = self.client().await?;
-        let answer =
-            self.answered(client.push(shown_by(request, &self.access.token)?).await).await?.into_inner();
-        // A row that one view refuses and another takes is both taken and listed.
-        let refused: BTreeSet<u32> = answer.refused.iter().map(|row| row.index).collect();
-        let taken = answer.taken as usize;
-        if taken > rows || taken + refused.len() < rows {
-            let why = format!("of {rows} rows it says that {taken} were taken and {} refused", refused.len());
-            return Err(ProjectError::UnreadableAnswer { address: self.address.clone(), source: why.into() });
-        }
-        let refused = answer.refused.into_iter().map(|row| {
-            let view = if row.view.is_empty() { String::new() } else { format!("{}: ", row.view) };
-            (row.index as usize + 1, format!("{view}{}", row.reason))
-        });
-        Ok(RemotePushed {
-            topic: answer.topic,
-            taken: answer.taken,
-            first_offset: answer.first_offset,
-            refused: refused.collect(),
-            filtered: answer.filtered.into_iter().map(|one| (one.view, one.rows)).collect(),
-        })
-    }
-
-    async fn client(&self) -> Result<FeatureStoreClient<Channel>, ProjectError> {
+    pub(super) async fn client(&self) -> Result<FeatureStoreClient<Channel>, ProjectError> {
         let mut channel = self.channel.lock().await;
         let channel = match &*channel {
             Some(channel) => channel.clone(),
@@ -136,7 +124,10 @@ impl RemoteReads {
     }
 
     /// An answer; where the connection broke, the next request opens another one.
-    async fn answered<T>(&self, answer: Result<Response<T>, Status>) -> Result<Response<T>, ProjectError> {
+    pub(super) async fn answered<T>(
+        &self,
+        answer: Result<Response<T>, Status>,
+    ) -> Result<Response<T>, ProjectError> {
         let status = match answer {
             Ok(answer) => return Ok(answer),
             Err(status) => Box::new(status),
@@ -145,23 +136,25 @@ impl RemoteReads {
         // What the server itself refuses has no cause on this side.
         if std::error::Error::source(&*status).is_some() {
             *self.channel.lock().await = None;
-            return Err(ProjectError::Disconnected { address, status });
+            return Err(ServerError::Disconnected { address, status }.into());
         }
-        Err(match status.code() {
-            Code::Unimplemented => ProjectError::OtherServer { address, status },
+        let error = match status.code() {
+            Code::Unimplemented => ServerError::OtherServer { address, status },
             // One side cannot read what the other wrote.
             Code::Internal if status.message().starts_with(UNDECODABLE) => {
-                ProjectError::OtherServer { address, status }
+                ServerError::OtherServer { address, status }
             }
-            _ => ProjectError::RefusedByServer { status },
-        })
+            _ => ServerError::Refused { status },
+        };
+        Err(error.into())
+    }
+
+    pub(super) fn unreadable(&self, why: String) -> ProjectError {
+        ServerError::UnreadableAnswer { address: self.address.clone(), source: why.into() }.into()
     }
 
     fn features(&self, answer: v1::GetFeaturesResponse) -> Result<Features, ProjectError> {
-        let unreadable = |why: String| ProjectError::UnreadableAnswer {
-            address: self.address.clone(),
-            source: why.into(),
-        };
+        let unreadable = |why: String| self.unreadable(why);
         let service: VersionId =
             answer.service.parse().map_err(|error: feature::NameError| unreadable(error.to_string()))?;
         let moment = |micros: i64| Micros::new(micros).map_err(|error| unreadable(error.to_string()));
@@ -201,4 +194,51 @@ impl RemoteReads {
         }
         Ok(Features { service, at: moment(answer.at_us)?, rows, columns, times })
     }
+}
+
+/// How many rows all columns of a request have; `None` if they have different ones.
+fn one_length(request: &FeatureRequest<RemoteColumn>) -> Option<usize> {
+    let mut lengths = request.entities.iter().chain(&request.request).map(|(_, column)| column.rows());
+    let first = lengths.next().unwrap_or(0);
+    lengths.all(|length| length == first).then_some(first)
+}
+
+/// Whether a server would take a smaller request.
+fn is_too_large(error: &ProjectError) -> bool {
+    matches!(error, ProjectError::Server(ServerError::Refused { status })
+        if status.code() == Code::ResourceExhausted && !is_busy(status))
+}
+
+/// Answers of one version, behind one another.
+fn joined(parts: Vec<RemoteAnswer>) -> Result<RemoteAnswer, String> {
+    let mut parts = parts.into_iter();
+    let mut whole = parts.next().ok_or("there is no answer")?;
+    let parts: Vec<RemoteAnswer> = parts.collect();
+    let Some(last) = parts.last() else { return Ok(whole) };
+    let features = &mut whole.features;
+    features.at = last.features.at;
+    let is_alike = |part: &RemoteAnswer| {
+        let (columns, more) = (&features.columns, &part.features.columns);
+        columns.len() == more.len()
+            && columns.iter().zip(more).all(|(one, other)| one.name == other.name && one.times == other.times)
+            && features.times.len() == part.features.times.len()
+    };
+    if !parts.iter().all(is_alike) {
+        return Err("the parts of a large read have different features".to_owned());
+    }
+    for (index, column) in features.columns.iter_mut().enumerate() {
+        let more = || parts.iter().filter_map(|part| part.features.columns.get(index));
+        let values: Vec<&dyn Array> =
+            std::iter::once(&*column.values).chain(more().map(|column| &*column.values)).collect();
+        let values = concat(&values).map_err(|error| format!("`{}`: {error}", column.name))?;
+        column.statuses =
+            column.statuses.iter().chain(more().flat_map(|part| part.statuses.iter())).copied().collect();
+        column.values = values;
+    }
+    for (index, times) in features.times.iter_mut().enumerate() {
+        let more = parts.iter().filter_map(|part| part.features.times.get(index));
+        *times = times.iter().chain(more.flat_map(|times| times.iter())).copied().collect();
+    }
+    features.rows += parts.iter().map(|part| part.features.rows).sum::<usize>();
+    Ok(whole)
 }

@@ -26,7 +26,7 @@ pub struct GetFeaturesRequest {
     #[prost(string, optional, tag = "6")]
     pub trained_on: ::core::option::Option<::prost::alloc::string::String>,
 }
-/// Rows of a source. All columns have the same number of rows.
+/// Rows of a source: in columns, all of which have the same number of rows, or in JSON.
 #[derive(Clone, PartialEq, ::prost::Message)]
 pub struct PushRequest {
     /// The source.
@@ -38,6 +38,9 @@ pub struct PushRequest {
     /// When to answer.
     #[prost(enumeration = "push_request::Wait", tag = "3")]
     pub wait: i32,
+    /// Rows as JSON objects, as HTTP takes them: each is read by itself, and refused alone. Either these or `columns`.
+    #[prost(string, repeated, tag = "4")]
+    pub json_rows: ::prost::alloc::vec::Vec<::prost::alloc::string::String>,
 }
 /// Nested message and enum types in `PushRequest`.
 pub mod push_request {
@@ -245,7 +248,7 @@ pub struct Values {
     #[prost(uint32, repeated, tag = "1")]
     pub nulls: ::prost::alloc::vec::Vec<u32>,
     /// The values of all rows, the null ones included.
-    #[prost(oneof = "values::Kind", tags = "2, 3, 4, 5, 6, 7, 8, 9, 10")]
+    #[prost(oneof = "values::Kind", tags = "2, 3, 4, 5, 6, 7, 8, 9, 10, 11")]
     pub kind: ::core::option::Option<values::Kind>,
 }
 /// Nested message and enum types in `Values`.
@@ -280,6 +283,10 @@ pub mod values {
         /// a list of any of these
         #[prost(message, tag = "10")]
         Lists(::prost::alloc::boxed::Box<super::Lists>),
+        /// Only in requests: JSON values of any type, read as the type that the service needs. For callers that do not know
+        /// it: their numbers are decimal, and a float column takes the nearest float.
+        #[prost(message, tag = "11")]
+        Json(super::Strings),
     }
 }
 /// Truth values.
@@ -347,6 +354,9 @@ pub struct Lists {
     /// The items of all lists, in the order of the rows. Items are never lists themselves.
     #[prost(message, optional, boxed, tag = "2")]
     pub items: ::core::option::Option<::prost::alloc::boxed::Box<Values>>,
+    /// How many items each list has by its type; 0 where a list may have any number.
+    #[prost(uint32, tag = "3")]
+    pub length: u32,
 }
 /// Generated client implementations.
 pub mod feature_store_client {
@@ -474,7 +484,7 @@ pub mod feature_store_client {
         /// come into both stores from there, in their order. What a push brings twice counts twice.
         ///
         /// INVALID_ARGUMENT: the request names columns that the source does not have, or none of its rows
-        /// can be taken. NOT_FOUND: there is no such source. RESOURCE_EXHAUSTED: there are too many rows, or
+        /// can be taken; rows in JSON are answered one by one even then. NOT_FOUND: there is no such source. RESOURCE_EXHAUSTED: there are too many rows, or
         /// streams are too far behind. UNAVAILABLE: nothing was taken, push again. DEADLINE_EXCEEDED: rows
         /// may have been taken or not. FAILED_PRECONDITION: nothing can be pushed into this source here; or
         /// the rows are taken, but could not be read in time: do not push them again.
@@ -531,7 +541,7 @@ pub mod feature_store_server {
         /// come into both stores from there, in their order. What a push brings twice counts twice.
         ///
         /// INVALID_ARGUMENT: the request names columns that the source does not have, or none of its rows
-        /// can be taken. NOT_FOUND: there is no such source. RESOURCE_EXHAUSTED: there are too many rows, or
+        /// can be taken; rows in JSON are answered one by one even then. NOT_FOUND: there is no such source. RESOURCE_EXHAUSTED: there are too many rows, or
         /// streams are too far behind. UNAVAILABLE: nothing was taken, push again. DEADLINE_EXCEEDED: rows
         /// may have been taken or not. FAILED_PRECONDITION: nothing can be pushed into this source here; or
         /// the rows are taken, but could not be read in time: do not push them again.

@@ -17,6 +17,9 @@ use super::python_value::{Found, Frame, Refused, Value, as_column, called, colum
 const BUILT_IN: [&str; 12] =
     ["float", "int", "str", "bool", "abs", "len", "min", "max", "pow", "zip", "list", "round"];
 
+/// Why a number of pandas is not compared with `None`.
+const NEVER_NONE: &str = "a number that is missing is NaN in pandas and never None";
+
 /// The columns that a function returns for these inputs.
 pub(crate) fn returned(python: &PythonFunction, inputs: Frame) -> Result<Frame, Refused> {
     let line = python.at.as_ref().map_or(0, |at| at.line);
@@ -32,6 +35,7 @@ pub(crate) fn returned(python: &PythonFunction, inputs: Frame) -> Result<Frame, 
         mode => return Err(Refused { line, what: format!("a function of the mode `{mode}`") }),
     };
     let mut body = Body { python, names: BTreeMap::new(), missing, current: None };
+    let inputs = if missing == Missing::IsFalse { inputs.of_pandas() } else { inputs };
     body.names.insert(parameter.arg.clone(), Ok(Value::Frame(inputs)));
     for statement in &tree.body {
         if let Some(answer) = body.run(statement)? {
@@ -271,6 +275,9 @@ impl<'a> Body<'a> {
             let refused = |why: Refusal| Refused::because(node, &why);
             let a = left.as_ref().ok_or_else(|| Refused::node(node))?;
             let (found, next) = match (operator.node.as_str(), self.value(other)?) {
+                (_, Value::Missing) if self.python.mode == "pandas" && a.is_number() => {
+                    return Err(refused(NEVER_NONE.to_owned()));
+                }
                 ("Is" | "Eq", Value::Missing) => (Ok(a.is_null()), None),
                 ("IsNot" | "NotEq", Value::Missing) => (Ok(a.is_not_null()), None),
                 ("In" | "NotIn", Value::List(items)) => {

@@ -359,8 +359,8 @@ mod tests {
             "ttl: 7d",
             "  risk_vector: {latest: risk_vector}",
             "  merchants: {aggregate: approx_count_distinct(merchant), window: 7d}",
-            "  amount_share: {expression: \"amount / (coalesce(spent_7d, 0.0) + amount)\"}",
-            "  is_large: {expression: \"coalesce(amount > 500.0, false)\"}",
+            "  amount_share: {expression: \"amount / (coalesce(CASE WHEN isnan(spent_7d) THEN NULL ELSE spent_7d END, 0.0) + amount)\"}",
+            "  is_large: {expression: \"coalesce(CASE WHEN isnan(amount) THEN NULL ELSE amount END > 500.0, false)\"}",
             "  home: {expression: lower(country)}",
         ] {
             assert!(text.lines().any(|found| found == line), "{line} is not in\n{text}");

@@ -2,18 +2,17 @@
 
 use feature::Scalar;
 
-use super::column_sql::{ColumnSql, Missing, Refusal, call};
+use super::column_sql::{ColumnSql, Missing, Refusal, Without, call};
 
 /// The result of a call, `None` where the function is not known.
 pub(crate) type Called = Option<Result<ColumnSql, Refusal>>;
 
 /// Numpy's, `math`'s, Spark's and Python's functions of numbers, each with the SQL function of the same values.
-const OF_ONE_NUMBER: [(&str, &str); 17] = [
+const OF_ONE_NUMBER: [(&str, &str); 16] = [
     ("log", "ln"),
     ("log2", "log2"),
     ("log10", "log10"),
     ("exp", "exp"),
-    ("sqrt", "sqrt"),
     ("cbrt", "cbrt"),
     ("sin", "sin"),
     ("cos", "cos"),
@@ -58,9 +57,10 @@ fn of_one(module: &str, name: &str, x: &ColumnSql) -> Called {
             absolute(x)
         }
         ("numpy" | "math", "floor" | "ceil") => rounded(name),
+        ("numpy" | "math" | "pyspark.sql.functions", "sqrt") => x.root(),
         ("numpy" | "math", "log1p") => one_more(x),
-        ("numpy" | "math", "isnan") | ("pandas", "isna" | "isnull") => Ok(x.is_null()),
-        ("pandas", "notna" | "notnull") => Ok(x.is_not_null()),
+        ("numpy" | "math", "isnan") | ("pandas", "isna" | "isnull") => Ok(x.is_missing()),
+        ("pandas", "notna" | "notnull") => Ok(x.is_there()),
         ("", "float" | "int" | "str" | "bool") => converted(x, name),
         ("numpy", "float64" | "float32" | "int64" | "int32") => converted(x, name),
         ("", "len") => text_method(x, "len", &[])?,
@@ -73,8 +73,12 @@ fn of_one(module: &str, name: &str, x: &ColumnSql) -> Called {
 
 fn of_two(module: &str, name: &str, x: &ColumnSql, y: &ColumnSql) -> Called {
     Some(match (module, name) {
-        ("numpy", "maximum" | "fmax") | ("", "max") => x.bounded(&[("greatest", y.clone())]),
-        ("numpy", "minimum" | "fmin") | ("", "min") => x.bounded(&[("least", y.clone())]),
+        ("numpy", "maximum") => x.bounded(&[("greatest", y.clone())], Without::Any),
+        ("numpy", "minimum") => x.bounded(&[("least", y.clone())], Without::Any),
+        ("numpy", "fmax") => x.bounded(&[("greatest", y.clone())], Without::All),
+        ("numpy", "fmin") => x.bounded(&[("least", y.clone())], Without::All),
+        ("", "max") => x.or_if(">", y),
+        ("", "min") => x.or_if("<", y),
         ("numpy" | "math", "power" | "pow") | ("", "pow") => x.power(y),
         ("numpy", "add") => x.add(y),
         ("numpy", "subtract") => x.subtract(y),
@@ -134,8 +138,8 @@ pub(crate) fn column_method(
     Some(match (method, arguments) {
         ("copy" | "tolist" | "to_list" | "to_numpy" | "infer_objects", []) => Ok(x.settled()),
         ("abs", []) => absolute(x),
-        ("isna" | "isnull" | "isNull", []) => Ok(x.is_null()),
-        ("notna" | "notnull" | "isNotNull", []) => Ok(x.is_not_null()),
+        ("isna" | "isnull" | "isNull", []) => Ok(x.is_missing()),
+        ("notna" | "notnull" | "isNotNull", []) => Ok(x.is_there()),
         ("round", _) => Err(ROUNDS.to_owned()),
         ("fillna", [other]) => x.or_else(other),
         ("add", [y]) => x.add(y),

@@ -72,6 +72,12 @@ impl Frame {
         }
     }
 
+    /// The same columns as pandas has them.
+    pub(crate) fn of_pandas(self) -> Self {
+        let columns = self.columns.into_iter();
+        Self { columns: columns.map(|(name, column)| (name, column.map(ColumnSql::of_pandas))).collect() }
+    }
+
     pub(crate) fn get(&self, name: &str) -> Option<&Result<ColumnSql, Refused>> {
         self.columns.iter().find(|(known, _)| known == name).map(|(_, column)| column)
     }

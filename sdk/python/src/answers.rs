@@ -4,7 +4,7 @@ use feature::ServicePlan;
 use pyo3::prelude::*;
 use serde::Serialize;
 use serde_json::{Value as Json, json};
-use twinstore::{Deprecated, FollowedView, Loads, StreamFailure, StreamOutcome};
+use twinstore::{Deprecated, FollowedView, Loads, Pushed, StreamFailure, StreamOutcome};
 
 use crate::error::{class, fault, sentence, wrong};
 
@@ -50,6 +50,19 @@ pub fn loads(py: Python<'_>, loads: &Loads) -> PyResult<String> {
         .collect();
     let seconds = loads.took.as_secs_f64();
     text(py, &json!({"loaded": loaded, "failed": failed, "extracts": loads.extracts, "seconds": seconds}))
+}
+
+/// The outcome for rows that were pushed.
+pub fn pushed(py: Python<'_>, pushed: &Pushed) -> PyResult<String> {
+    let refused: Vec<Json> =
+        pushed.refused.iter().map(|row| json!({"row": row.line, "reason": row.reason})).collect();
+    text(
+        py,
+        &json!({
+            "source": pushed.source, "topic": pushed.topic, "first_offset": pushed.first_offset,
+            "rows": pushed.taken, "refused": refused, "filtered": pushed.filtered,
+        }),
+    )
 }
 
 /// What streams did: the views that were followed, and those that stopped with the exception that each would raise.

@@ -43,29 +43,6 @@ impl RequestColumn for Column {
 }
 
 impl Column {
-    /// The column as Arrow data, for a service whose types are not known here: in the widest type of its first value's
-    /// kind.
-    pub fn into_array(self, py: Python<'_>, name: &str) -> PyResult<ArrayRef> {
-        let values = match self {
-            Self::Arrow(array) => return Ok(array),
-            Self::Objects(values) => values,
-        };
-        let floats = values.iter().any(|value| matches!(value, Value::Float64(_)));
-        let scalar = match values.iter().find(|value| !value.is_null()) {
-            Some(Value::Bool(_)) => Scalar::Bool,
-            Some(Value::Int64(_)) if !floats => Scalar::Int64,
-            Some(Value::Int64(_) | Value::Float64(_)) => Scalar::Float64,
-            Some(Value::Bytes(_)) => Scalar::Bytes,
-            Some(Value::Timestamp(_)) => Scalar::Timestamp,
-            Some(Value::List(_)) => {
-                return Err(wrong(py, &format!("`{name}` has lists: give such a column as Arrow data")));
-            }
-            _ => Scalar::String,
-        };
-        let read = Self::Objects(values).read(scalar.into());
-        read.map_err(|problem| wrong(py, &format!("`{name}` {problem}")))
-    }
-
     /// A column by its name; the error names it.
     pub fn of(name: &str, column: &Bound<'_, PyAny>) -> PyResult<Self> {
         if let Ok(list) = column.cast::<PyList>() {

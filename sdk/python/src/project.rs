@@ -8,13 +8,13 @@ use pyo3::prelude::*;
 use pyo3::types::PyDict;
 use pyo3_arrow::PyTable;
 use read::FeatureRequest;
-use serde_json::{Value as Json, json};
+use serde_json::json;
 use twinstore::{
     Backfill, BuildTrainingSet, CompareVersions, CutOver, EventRange, FollowStreams, Materialize,
     MeasureDrift, Project as Opened, ReadEntities, Reason, ShowStatistics, VerifyValues, ViewName,
 };
 
-use crate::answers::{loads, parsed, parsed_if, service, streamed, text, with_notices};
+use crate::answers::{loads, parsed, parsed_if, pushed, service, streamed, text, with_notices};
 use crate::columns::Column;
 use crate::error::{raised, sentence, wrong};
 use crate::features::Features;
@@ -230,17 +230,8 @@ impl Project {
     fn push(&self, py: Python<'_>, source: &str, lines: Vec<u8>) -> PyResult<String> {
         let (project, source, watched) = (self.opened.clone(), parsed(py, source)?, Watched::by_nobody());
         let run = watched.run();
-        let pushed =
-            wait(py, &watched, async move { project.push(&source, Cursor::new(lines), &run).await })?;
-        let refused: Vec<Json> =
-            pushed.refused.iter().map(|row| json!({"row": row.line, "reason": row.reason})).collect();
-        text(
-            py,
-            &json!({
-                "source": pushed.source, "topic": pushed.topic, "first_offset": pushed.first_offset,
-                "rows": pushed.taken, "refused": refused, "filtered": pushed.filtered,
-            }),
-        )
+        let done = wait(py, &watched, async move { project.push(&source, Cursor::new(lines), &run).await })?;
+        pushed(py, &done)
     }
 
     fn verify(&self, py: Python<'_>, deep: bool) -> PyResult<String> {

@@ -1,16 +1,15 @@
 //! A server as Python reads it: features of many requests over one connection, and pushes.
 
+use std::io::Cursor;
 use std::sync::{Arc, Mutex, PoisonError};
 
-use arrow::array::ArrayRef;
 use feature::Micros;
 use pyo3::prelude::*;
 use pyo3::types::PyDict;
 use read::FeatureRequest;
-use serde_json::{Value as Json, json};
-use twinstore::{ReadEntities, RemoteReads};
+use twinstore::{ReadEntities, RemoteColumn, RemoteReads};
 
-use crate::answers::{parsed_if, text};
+use crate::answers::{parsed, parsed_if, pushed};
 use crate::columns::Column;
 use crate::features::Features;
 use crate::runtime::wait_here;
@@ -59,29 +58,19 @@ impl Server {
         trained_on: Option<String>,
     ) -> PyResult<Features> {
         let at: Option<Micros> = parsed_if(py, at)?;
-        let (entities, request) = (arrays(entities)?, arrays(request)?);
+        let (entities, request) = (columns(entities)?, columns(request)?);
         let request = FeatureRequest { features, entities, request };
         let reads = self.reads();
         let answer = wait_here(py, reads.read(ReadEntities { service, request, at, trained_on }))?;
         Ok(Features { features: answer.features, notice: answer.notice })
     }
 
-    /// Pushes rows, as columns.
-    fn push(&self, py: Python<'_>, source: String, columns: &Bound<'_, PyDict>) -> PyResult<String> {
-        let columns = arrays(columns)?;
+    /// Pushes rows, a JSON object on each line.
+    fn push(&self, py: Python<'_>, source: &str, lines: Vec<u8>) -> PyResult<String> {
+        let source = parsed(py, source)?;
         let reads = self.reads();
-        let pushed = wait_here(py, reads.push(source.clone(), columns))?;
-        let refused: Vec<Json> =
-            pushed.refused.iter().map(|(row, reason)| json!({"row": row, "reason": reason})).collect();
-        let filtered: serde_json::Map<String, Json> =
-            pushed.filtered.into_iter().map(|(view, rows)| (view, rows.into())).collect();
-        text(
-            py,
-            &json!({
-                "source": source, "topic": pushed.topic, "first_offset": pushed.first_offset, "rows": pushed.taken,
-                "refused": refused, "filtered": filtered,
-            }),
-        )
+        let done = wait_here(py, reads.push(&source, Cursor::new(lines)))?;
+        pushed(py, &done)
     }
 }
 
@@ -111,11 +100,14 @@ fn forget_a_parents(reads: Option<(u32, Arc<RemoteReads>)>) {
 }
 
 /// Columns by their names.
-fn arrays(columns: &Bound<'_, PyDict>) -> PyResult<Vec<(String, ArrayRef)>> {
-    let array = |(name, column): (Bound<'_, PyAny>, Bound<'_, PyAny>)| {
+fn columns(columns: &Bound<'_, PyDict>) -> PyResult<Vec<(String, RemoteColumn)>> {
+    let one = |(name, column): (Bound<'_, PyAny>, Bound<'_, PyAny>)| {
         let name: String = name.extract()?;
-        let array = Column::of(&name, &column)?.into_array(column.py(), &name)?;
-        Ok((name, array))
+        let column = match Column::of(&name, &column)? {
+            Column::Objects(values) => RemoteColumn::Values(values),
+            Column::Arrow(array) => RemoteColumn::Array(array),
+        };
+        Ok((name, column))
     };
-    columns.iter().map(array).collect()
+    columns.iter().map(one).collect()
 }

@@ -105,15 +105,6 @@ def as_list(value: Any) -> Any:
     return None
 
 
-def columns_of(rows: Any) -> dict[str, Any]:
-    """Rows as columns; a value that a row does not have is null."""
-    listed = as_rows(rows)
-    if not isinstance(listed, list):
-        return {name: LazyColumn(listed, name) for name in listed.names}
-    names = dict.fromkeys(str(name) for row in listed for name in row)
-    return {name: [row.get(name) for row in listed] for name in names}
-
-
 def as_rows(rows: Any) -> "list[Any] | _frames.Frame":
     """Rows as dicts, or the frame that has them."""
     if isinstance(rows, Mapping):

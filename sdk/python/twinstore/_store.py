@@ -13,7 +13,7 @@ from twinstore import _versions
 from twinstore._definitions import Definition, FeatureView, OnDemandView
 from twinstore._errors import InputError, NaiveTimeWarning
 from twinstore._features import Features
-from twinstore._rows import columns_of, entity_columns, lines
+from twinstore._rows import entity_columns, lines
 from twinstore._trained_on import TrainedOn, trained_on
 from twinstore._values import time_text, whole
 
@@ -162,9 +162,8 @@ class Store:
     def push(self, source: str, rows: Any) -> _results.Pushed:
         """Pushes rows into the stream of a source: dicts, or a frame of pandas, polars or pyarrow. Those that are taken are
         durable once it returns; those that are refused are named in the result."""
-        if self._server is not None:
-            return _results.Pushed(json.loads(self._server.push(source, columns_of(rows))))
-        return _results.Pushed(json.loads(self._project.push(source, lines(rows))))
+        to = self._server or self._project
+        return _results.Pushed(json.loads(to.push(source, lines(rows))))
 
     def stream(
         self, *views: str, until_caught_up: bool = True, progress: Progress | None = None
@@ -320,7 +319,8 @@ class Store:
         ``entities`` has the join keys and the request columns of the service: a dict of values for one entity, a dict of
         lists or a list of dicts for several, or a frame, whose other columns are left alone, and whose index
         ``to_pandas()`` keeps. A server does not say which columns are which:
-        there request columns stand in ``request``, and a frame has the join keys alone. ``features`` chooses some of them. ``at`` reads as
+        there request columns stand in ``request``, and a frame has the join keys alone. More than 10,000 entities are read
+        from it in several requests, each at its own moment unless ``at`` names one. ``features`` chooses some of them. ``at`` reads as
         of a time instead of now. ``trained_on`` is the service's hash in a training set's manifest: another version than
         the one that it was built from is refused.
 
@@ -330,11 +330,11 @@ class Store:
         # A text is a sequence of characters, and here one name.
         features = [features] if isinstance(features, str) else list(features)
         given = entity_columns(entities)
-        columns, beside = given.columns, {}
+        columns, beside, single = given.columns, {}, given.single
         if request:
             requested = entity_columns(request)
-            beside = requested.columns
-            if requested.single != given.single:
+            beside, single = requested.columns, requested.single
+            if columns and single != given.single:
                 raise InputError("`entities` and `request` have to be of the same entities: one value in each, or lists")
         if self._server is not None:
             choice = (time_text(at), trained_on)
@@ -344,7 +344,7 @@ class Store:
             read = self._project.features(service, features, columns, given.others, time_text(at), trained_on)
         if read.notice:
             warnings.warn(read.notice, DeprecationWarning, stacklevel=2)
-        return Features(read, given.single, given.index)
+        return Features(read, single, given.index)
 
     # Versions and what is stored.
 

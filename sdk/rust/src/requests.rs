@@ -113,7 +113,8 @@ mod tests {
         };
         assert_eq!(read, expected);
         let rows = encoded_rows("s".to_owned(), entities, v1::push_request::Wait::Online);
-        let expected = v1::PushRequest { source: "s".to_owned(), columns: packed_entities, wait: 1 };
+        let expected =
+            v1::PushRequest { source: "s".to_owned(), columns: packed_entities, wait: 1, json_rows: vec![] };
         assert_eq!(v1::PushRequest::decode(rows).unwrap(), expected);
     }
 

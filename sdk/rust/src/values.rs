@@ -91,14 +91,15 @@ impl Values {
             Values::Lists(rows) => {
                 let lengths = rows.iter().map(|list| list.as_ref().map_or(0, Values::len) as u32).collect();
                 let mut items: Option<Values> = None;
-                for list in rows.into_iter().flatten() {
+                // An empty list has no type of its own.
+                for list in rows.into_iter().flatten().filter(|list| !list.is_empty()) {
                     match &mut items {
                         None => items = Some(list),
                         Some(items) => items.append(list),
                     }
                 }
                 let items = items.map(|items| Box::new(items.packed()));
-                Kind::Lists(Box::new(v1::Lists { lengths, items }))
+                Kind::Lists(Box::new(v1::Lists { lengths, items, length: 0 }))
             }
         };
         v1::Values { nulls, kind: Some(kind) }
@@ -123,6 +124,7 @@ impl Values {
                 Values::Timestamps(nullable(moments, &nulls))
             }
             Some(Kind::Lists(column)) => Values::Lists(nullable(lists(*column)?, &nulls)),
+            Some(Kind::Json(_)) => return Err("has JSON, which only requests have".to_owned()),
         };
         match unpacked.len() {
             there_are if there_are == rows => Ok(unpacked),
@@ -360,12 +362,21 @@ mod tests {
     }
 
     #[test]
+    fn a_list_without_items_takes_nothing_from_the_type_of_the_others() {
+        let values = Values::Lists(vec![Some(Values::Strings(vec![])), Some(Values::from([1.5])), None]);
+        let back = Values::unpacked(values.packed(), 3).unwrap();
+        let empty = Values::Float64s(vec![]);
+        assert_eq!(back, Values::Lists(vec![Some(empty), Some(Values::from([1.5])), None]));
+    }
+
+    #[test]
     fn a_message_whose_values_do_not_fit_its_rows_is_refused() {
         let packed = Values::from([1, 2]).packed();
         assert!(Values::unpacked(packed, 3).unwrap_err().contains("2 values"));
         assert!(Values::unpacked(v1::Values::default(), 1).is_err());
-        let lengths = v1::Lists { lengths: vec![2], items: Some(Box::new(Values::from([1]).packed())) };
-        let packed = v1::Values { nulls: vec![], kind: Some(Kind::Lists(Box::new(lengths))) };
+        let items = Some(Box::new(Values::from([1]).packed()));
+        let lists = v1::Lists { lengths: vec![2], items, length: 0 };
+        let packed = v1::Values { nulls: vec![], kind: Some(Kind::Lists(Box::new(lists))) };
         assert!(Values::unpacked(packed, 1).is_err());
     }
 }

@@ -20,7 +20,7 @@ use super::refusal::Refusal;
 use crate::call::Call;
 use crate::error::ServeError;
 use crate::http::{Columns, HttpState, json as json_response};
-use crate::push::{self, PushOptions, PushSource, PushView, Table, Wait};
+use crate::push::{self, AtLeast, PushOptions, PushSource, PushView, Table, Wait};
 use crate::request_fault::RequestFault;
 
 /// The column of the event time, as Feast's client calls it whatever it is called in the source.
@@ -63,7 +63,7 @@ pub(super) async fn push<R: Reader + 'static>(
                 Refusal::Said(StatusCode::UNPROCESSABLE_ENTITY, "PushSourceNotFoundException", message),
             ));
         }
-        let options = PushOptions { source: name, wait: Wait::Online, is_whole: true, view: None };
+        let options = PushOptions { source: name, wait: Wait::Online, at_least: AtLeast::Whole, view: None };
         let table = |source: &PushSource| table(source, None, body.df);
         push::push(&state.serving, call, &options, table).await?;
         Ok(Response::new(Empty::empty()))
@@ -86,7 +86,8 @@ pub(super) async fn write_to_online_store<R: Reader + 'static>(
             return Err(RequestFault::NotHere("writing to an on-demand view").into());
         };
         let name = source.name.to_string();
-        let options = PushOptions { source: &name, wait: Wait::Online, is_whole: true, view: Some(&id) };
+        let options =
+            PushOptions { source: &name, wait: Wait::Online, at_least: AtLeast::Whole, view: Some(&id) };
         let table = |source: &PushSource| table(source, Some(&id), body.df);
         push::push(&state.serving, call, &options, table).await?;
         Ok(json_response(StatusCode::OK, &Json::Null))

@@ -184,7 +184,10 @@ fn to_proto(array: &ArrayRef, data_type: DataType) -> Values {
                 .map(|array| array.iter().map(|bytes| bytes.unwrap_or_default().to_vec()).collect())
                 .unwrap_or_default(),
         }),
-        DataType::List(item, _) => Kind::Lists(Box::new(packed_lists(array, data_type, item))),
+        DataType::List(item, length) => {
+            let length = length.unwrap_or(0);
+            Kind::Lists(Box::new(Lists { length, ..packed_lists(array, data_type, item) }))
+        }
     };
     let nulls = if array.null_count() == 0 {
         Vec::new()
@@ -212,5 +215,6 @@ fn packed_lists(array: &ArrayRef, data_type: DataType, item: Scalar) -> Lists {
         _ => 0,
     });
     let lengths = lengths.collect();
-    Lists { lengths, items: Some(Box::new(to_proto(&transform::array_of(&items, item.into()), item.into()))) }
+    let items = to_proto(&transform::array_of(&items, item.into()), item.into());
+    Lists { lengths, items: Some(Box::new(items)), length: 0 }
 }

@@ -8,7 +8,8 @@ use super::requests::RowsRequest;
 use crate::call::Call;
 use crate::error::ServeError;
 use crate::metrics::Stage;
-use crate::push::{self, PushOptions, PushSource, Table, Wait};
+use crate::push::{self, AtLeast, PushOptions, PushSource, Table, Wait};
+use crate::request_fault::RequestFault;
 use crate::serving::Serving;
 
 pub(super) async fn answer<R: Reader>(
@@ -16,13 +17,21 @@ pub(super) async fn answer<R: Reader>(
     call: &Call,
     request: RowsRequest,
 ) -> Result<PushResponse, ServeError> {
-    let RowsRequest { source, columns, wait } = request;
+    let RowsRequest { source, columns, json_rows, wait } = request;
     let wait = match wait {
         WaitFor::Durable => Wait::Durable,
         WaitFor::Online => Wait::Online,
     };
-    let table = |source: &PushSource| Table::of_columns(source, columns);
-    let options = PushOptions { source: &source, wait, is_whole: false, view: None };
+    let at_least = if json_rows.is_empty() { AtLeast::OneRow } else { AtLeast::Nothing };
+    let table = |source: &PushSource| match (json_rows.is_empty(), columns.is_empty()) {
+        (true, _) => Table::of_columns(source, columns),
+        (false, true) => Ok(Table::of_texts(source, json_rows)),
+        (false, false) => {
+            let both = "the request has both columns and rows in JSON".to_owned();
+            Err(RequestFault::misfit_rows(&source.name, vec![both]).into())
+        }
+    };
+    let options = PushOptions { source: &source, wait, at_least, view: None };
     let pushed = push::push(serving, call, &options, table).await?;
     let refused = pushed.refused.into_iter().map(|row| RefusedRow {
         index: row.index as u32,

@@ -23,6 +23,8 @@ pub(super) struct FeaturesRequest {
 pub(super) struct RowsRequest {
     pub source: String,
     pub columns: Vec<(String, PackedColumn)>,
+    /// The rows as JSON objects, instead of columns.
+    pub json_rows: Vec<String>,
     pub wait: Wait,
 }
 
@@ -90,12 +92,15 @@ pub(super) struct RowsMessage {
     columns: Vec<NamedColumn>,
     #[prost(enumeration = "Wait", tag = "3")]
     wait: i32,
+    #[prost(string, repeated, tag = "4")]
+    json_rows: Vec<String>,
 }
 
 impl RowsMessage {
     pub fn into_request(self) -> RowsRequest {
         let wait = self.wait();
-        RowsRequest { source: self.source, columns: by_name(self.columns), wait }
+        let Self { source, columns, json_rows, .. } = self;
+        RowsRequest { source, columns: by_name(columns), json_rows, wait }
     }
 }
 
@@ -145,8 +150,14 @@ mod tests {
             read,
             FeaturesMessage { service, features, entities: named(1), request: named(2), at_us, trained_on }
         );
-        let pushed = PushRequest { source: "s".to_owned(), columns: columns(3), wait: 1 };
+        let json_rows = vec!["{}".to_owned()];
+        let pushed = PushRequest {
+            source: "s".to_owned(),
+            columns: columns(3),
+            wait: 1,
+            json_rows: json_rows.clone(),
+        };
         let read = RowsMessage::decode(pushed.encode_to_vec().as_slice()).unwrap();
-        assert_eq!(read, RowsMessage { source: "s".to_owned(), columns: named(3), wait: 1 });
+        assert_eq!(read, RowsMessage { source: "s".to_owned(), columns: named(3), wait: 1, json_rows });
     }
 }

@@ -5,7 +5,10 @@ use bytes::BufMut;
 use feature::{DataType, Scalar, Value};
 use online::Values;
 
-use super::wire::{filled_bytes, put_fixed, put_head, put_varints, sized_bytes, varints_bytes, zigzag};
+use super::wire::{
+    filled_bytes, number_bytes, put_fixed, put_head, put_number, put_varints, sized_bytes, varints_bytes,
+    zigzag,
+};
 
 /// The rows that are null, and the values of all rows, ready to be written.
 pub(super) struct Packed<'a> {
@@ -28,14 +31,16 @@ struct Lists {
     items: Values,
     item: Scalar,
     nulls: Vec<u32>,
+    /// How many items each has by its type; 0 for any number.
+    length: u32,
 }
 
 impl<'a> Packed<'a> {
     /// Of a column of this type whose value is null in these rows.
     pub fn of(values: &'a Values, nulls: &'a [u32], data_type: DataType) -> Self {
         let kind = match (values, data_type) {
-            (Values::Other(values), DataType::List(item, _)) => {
-                Kind::Lists(Box::new(Lists::of(values, item)))
+            (Values::Other(values), DataType::List(item, length)) => {
+                Kind::Lists(Box::new(Lists::of(values, item, length)))
             }
             (Values::Other(values), DataType::Scalar(_)) => Kind::Text(values),
             _ => Kind::Typed(values),
@@ -104,7 +109,9 @@ impl Kind<'_> {
             Kind::Typed(Values::Other(_)) => 0,
             Kind::Text(values) => values.iter().map(|value| sized_bytes(text(value).len())).sum(),
             Kind::Lists(lists) => {
-                filled_bytes(varints_bytes(lists.lengths())) + sized_bytes(lists.items().bytes())
+                filled_bytes(varints_bytes(lists.lengths()))
+                    + sized_bytes(lists.items().bytes())
+                    + number_bytes(lists.length.into())
             }
         }
     }
@@ -135,6 +142,7 @@ impl Kind<'_> {
                 put_head(2, items.bytes(), out);
                 // Items are never lists themselves, which the compiler cannot know.
                 items.write_items(lists.item, out);
+                put_number(3, lists.length.into(), out);
             }
         }
     }
@@ -147,12 +155,13 @@ impl Packed<'_> {
 }
 
 impl Lists {
-    fn of(values: &[Value], item: Scalar) -> Self {
+    fn of(values: &[Value], item: Scalar, length: Option<u32>) -> Self {
         let mut lists = Self {
             lengths: Vec::with_capacity(values.len()),
             items: Values::of(item.into(), 0),
             item,
             nulls: Vec::new(),
+            length: length.unwrap_or(0),
         };
         let mut count = 0;
         for value in values {

@@ -14,7 +14,7 @@ use super::exchange::{HttpState, answered, json, parsed};
 use crate::call::Call;
 use crate::error::ServeError;
 use crate::metrics::Stage;
-use crate::push::{self, PushOptions, PushSource, Pushed, RefusedRow, Table, Wait};
+use crate::push::{self, AtLeast, PushOptions, PushSource, Pushed, RefusedRow, Table, Wait};
 use crate::request_fault::RequestFault;
 use crate::serving::Serving;
 
@@ -35,7 +35,7 @@ async fn answer<R: Reader>(
         Some(WaitFor::Online) => Wait::Online,
         None => Wait::Durable,
     };
-    let options = PushOptions { source: &body.source, wait, is_whole: false, view: None };
+    let options = PushOptions { source: &body.source, wait, at_least: AtLeast::OneRow, view: None };
     let table = |source: &PushSource| Ok(Table::of_objects(source, &body.rows));
     let pushed = push::push(serving, call, &options, table).await?;
     let response = json(StatusCode::OK, &AnswerBody::of(&pushed));

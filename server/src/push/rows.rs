@@ -39,6 +39,15 @@ impl Table {
         Self(rows.iter().map(|row| object(source, row)).collect())
     }
 
+    /// The same of rows that are a text each.
+    pub fn of_texts(source: &PushSource, rows: Vec<String>) -> Self {
+        let read = |row: String| match RawValue::from_string(row) {
+            Ok(row) => object(source, &row),
+            Err(error) => Err(vec![format!("it is no JSON object ({error})")]),
+        };
+        Self(rows.into_iter().map(read).collect())
+    }
+
     /// Rows in columns. What is wrong with a column is wrong with the whole request.
     pub fn of_columns<C: RequestColumn>(
         source: &PushSource,

@@ -113,7 +113,7 @@ async fn lists_strings_and_computed_columns_come_too() {
     assert_eq!(response.columns.len(), 10);
     assert_eq!(column("maker").values, Some(strings(&["BOEING", ""], &[1])));
     let items = values(Kind::Float32s(Float32s { values: vec![1.5, 0.0] }), &[1]);
-    let lists = Lists { lengths: vec![2, 0], items: Some(Box::new(items)) };
+    let lists = Lists { lengths: vec![2, 0], items: Some(Box::new(items)), length: 2 };
     assert_eq!(column("wings").values, Some(values(Kind::Lists(Box::new(lists)), &[1])));
     assert_eq!(column("trips").values, Some(values(Kind::Int64s(Int64s { values: vec![5, 0] }), &[1])));
     assert_eq!(statuses(column("trips")), [Status::Present, Status::NullValue]);

@@ -1,10 +1,13 @@
 """Writes the files that the repositories beside this program read: `python data.py FOLDER`, a copy of them."""
 
+import math
 import sys
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
+import pyarrow as pa
+import pyarrow.parquet as pq
 
 ROWS = 400
 rng = np.random.default_rng(20)
@@ -21,10 +24,22 @@ def some_null(values, share=0.1):
     return values.mask(rng.random(len(values)) < share)
 
 
+def numbers():
+    """Small numbers of either sign; one in three is missing: null in some rows, NaN in others."""
+    values = rng.choice([-4.0, -1.0, 0.0, 0.25, 1.0, 9.0, math.nan, None, math.inf], ROWS)
+    return pa.array(list(values), pa.float64(), from_pandas=False)
+
+
 def write(folder, name, columns):
+    """The columns as pandas writes them, with NaN as null; what is Arrow's stays as it is."""
     path = folder / "data" / f"{name}.parquet"
     path.parent.mkdir(exist_ok=True)
-    pd.DataFrame(columns).to_parquet(path, index=False)
+    of_arrow = {column: values for column, values in columns.items() if isinstance(values, pa.Array)}
+    frame = pd.DataFrame({column: values for column, values in columns.items() if column not in of_arrow})
+    table = pa.Table.from_pandas(frame, preserve_index=False)
+    for column, values in of_arrow.items():
+        table = table.append_column(column, values)
+    pq.write_table(table, path)
 
 
 def main(root):
@@ -149,6 +164,8 @@ def main(root):
             "title": rng.choice(["Apple ", " banana", "CHERRY\tpie", ""], ROWS),
             "is_open": rng.random(ROWS) < 0.5,
             "opened": START + pd.to_timedelta(rng.integers(0, 9000, ROWS), unit="h"),
+            "margin": numbers(),
+            "bound": numbers(),
         },
     )
 

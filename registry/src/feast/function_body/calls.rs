@@ -1,7 +1,7 @@
 //! What a call in a function gives: of Python's own names, of modules, and of columns, texts, times and frames.
 
 use super::{Body, Call};
-use crate::feast::column_sql::ColumnSql;
+use crate::feast::column_sql::{ColumnSql, Without};
 use crate::feast::python_calls::{column_method, converted, function, text_method};
 use crate::feast::python_literal::{last_name, text_of, texts_of};
 use crate::feast::python_tree::{Argument, Expression, Keyword, Node};
@@ -113,7 +113,7 @@ impl<'a> Body<'a> {
                 found.push((function, bound));
             }
         }
-        made(node, column.bounded(&found))
+        made(node, column.bounded(&found, Without::Value))
     }
 
     fn applied(

@@ -21,6 +21,8 @@ figures = FeatureView(
         Field(name="title", dtype=String),
         Field(name="is_open", dtype=Bool),
         Field(name="opened", dtype=UnixTimestamp),
+        Field(name="margin", dtype=Float64),
+        Field(name="bound", dtype=Float64),
     ],
     source=FileSource(name="figures", path="data/figures.parquet", timestamp_field="event_timestamp"),
 )
@@ -127,6 +129,57 @@ def functions(inputs: pd.DataFrame) -> pd.DataFrame:
 
 
 @on_demand_feature_view(
+    sources=[figures],
+    schema=[
+        Field(name="margin_filled", dtype=Float64),
+        Field(name="margin_gone", dtype=Bool),
+        Field(name="margin_known", dtype=Bool),
+        Field(name="margin_big", dtype=Float64),
+        Field(name="margin_small", dtype=Bool),
+        Field(name="margin_unlike", dtype=Bool),
+        Field(name="margin_listed", dtype=Bool),
+        Field(name="margin_root", dtype=Float64),
+        Field(name="margin_share", dtype=Float64),
+        Field(name="margin_clipped", dtype=Float64),
+        Field(name="margin_above", dtype=Float64),
+        Field(name="margin_greater", dtype=Float64),
+        Field(name="margin_some", dtype=Float64),
+        Field(name="margin_most", dtype=Float64),
+        Field(name="margin_least", dtype=Float64),
+        Field(name="margin_power", dtype=Float64),
+        Field(name="margin_to_power", dtype=Float64),
+        Field(name="margin_flag", dtype=Bool),
+        Field(name="margin_none", dtype=Float64),
+    ],
+)
+def missing(inputs: pd.DataFrame) -> pd.DataFrame:
+    """What is missing, and what its functions make NaN."""
+    margin = inputs["margin"]
+    bound = inputs["bound"]
+    df = pd.DataFrame()
+    df["margin_filled"] = margin.fillna(9.0)
+    df["margin_gone"] = margin.isna()
+    df["margin_known"] = np.log(margin).notna()
+    df["margin_big"] = np.where(margin > 0.5, 1.0, 2.0)
+    df["margin_small"] = ~(margin <= 0.5)
+    df["margin_unlike"] = margin != bound
+    df["margin_listed"] = margin.isin([0.0, 1.0])
+    df["margin_root"] = np.sqrt(margin).fillna(0.0)
+    df["margin_share"] = (margin / bound).fillna(-1.0)
+    df["margin_clipped"] = margin.clip(0, 1)
+    df["margin_above"] = margin.clip(lower=bound)
+    df["margin_greater"] = np.maximum(margin, bound)
+    df["margin_some"] = np.fmax(margin, bound)
+    df["margin_most"] = margin.apply(lambda x: max(0.0, x))
+    df["margin_least"] = margin.apply(lambda x: min(x, 0.0))
+    df["margin_power"] = margin ** 0
+    df["margin_to_power"] = margin ** bound
+    df["margin_flag"] = margin.astype(bool)
+    df["margin_none"] = margin.apply(lambda x: 0.0 if x is None else x)
+    return df
+
+
+@on_demand_feature_view(
     sources=[figures, wanted],
     schema=[
         Field(name="small", dtype=String),
@@ -200,6 +253,6 @@ def loops(inputs: dict) -> dict:
 
 
 forms = FeatureService(
-    name="forms", features=[figures, arithmetic, conditions, functions, texts, lists, loops]
+    name="forms", features=[figures, arithmetic, conditions, functions, missing, texts, lists, loops]
 )
 singly = FeatureService(name="singly", features=[singles])
