@@ -162,7 +162,7 @@ pub(crate) async fn build(
 }
 
 /// The batches of a plan's views whose rows are in no log.
-async fn quarantined_rows(
+pub(super) async fn quarantined_rows(
     store: &OfflineStore,
     plan: &ServicePlan,
 ) -> Result<Vec<QuarantinedRows>, ProjectError> {

@@ -8,10 +8,10 @@ use access::Action;
 use arrow::array::RecordBatch;
 use arrow::datatypes::{Schema, SchemaRef};
 use feature::{AsOf, ServicePlan, ServiceRef};
-use offline::{Options, Spine, Summary, TrainingSetStream};
+use offline::{Options, QuarantinedRows, Spine, Summary, TrainingSetStream};
 use registry::Deprecated;
 
-use super::build::{labels_memory, watched};
+use super::build::{labels_memory, quarantined_rows, watched};
 use crate::error::ProjectError;
 use crate::project::Project;
 use crate::run::{Event, Run, blocking};
@@ -52,6 +52,8 @@ pub struct JoinedRows {
     pub batches: Vec<RecordBatch>,
     /// What there is to say of them.
     pub summary: Summary,
+    /// The batches of its views that were in quarantine: no label sees their rows.
+    pub quarantined: Vec<QuarantinedRows>,
     /// Whether the label times have no zone, and were read as UTC.
     pub naive: bool,
     /// How long it took.
@@ -83,6 +85,8 @@ pub(crate) async fn join(project: &Project, rows: JoinRows, run: &Run) -> Result
     if spine.naive {
         run.report(Event::TimesReadAsUtc { column: spine.time().to_owned() });
     }
+    // Before the logs are read: no label sees the rows of a batch that is released meanwhile.
+    let quarantined = quarantined_rows(&store, &plan).await?;
     let mut stream = TrainingSetStream::new(&store, &plan, &spine, &options)
         .await
         .map_err(|error| empty_by_source(&registered, error.into()))?;
@@ -103,5 +107,6 @@ pub(crate) async fn join(project: &Project, rows: JoinRows, run: &Run) -> Result
     let batches = watched(run, reading, joining).await?;
     tracing::info!("{}", stream.explain());
     let (naive, summary) = (spine.naive, stream.finish());
-    Ok(JoinedRows { plan, schema, batches, summary, naive, took: began.elapsed(), deprecated })
+    let took = began.elapsed();
+    Ok(JoinedRows { plan, schema, batches, summary, quarantined, naive, took, deprecated })
 }

@@ -152,12 +152,8 @@ impl Project {
         let (project, watched) = (self.opened.clone(), Watched::by(progress));
         let run = watched.run();
         let joined = wait(py, &watched, async move { project.join_rows(rows, &run).await })?;
-        let said = summary(
-            &joined.plan.id.to_string(),
-            options.as_of(py)?,
-            &joined.summary,
-            joined.took.as_secs_f64(),
-        );
+        let read = (&joined.plan.id, options.as_of(py)?);
+        let said = summary(read, &joined.summary, &joined.quarantined, joined.took);
         Ok((added(py, &joined)?, with_notices(py, &said, &joined.deprecated)?, joined.naive))
     }
 
@@ -185,7 +181,7 @@ impl Project {
         let (project, watched) = (self.opened.clone(), Watched::by(progress));
         let run = watched.run();
         let built = wait(py, &watched, async move { project.training_set(&build, &run).await })?;
-        let said = summary(&built.service.to_string(), as_of, &built.summary, built.took.as_secs_f64());
+        let said = summary((&built.service, as_of), &built.summary, &built.quarantined, built.took);
         Ok((with_notices(py, &said, &built.deprecated)?, watched.times_were_naive()))
     }
 

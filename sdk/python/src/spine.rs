@@ -2,14 +2,15 @@
 //! adds go back.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use arrow::array::{ArrayRef, AsArray, RecordBatch};
 use arrow::datatypes::{DataType, Field, Schema, SchemaRef, TimeUnit, TimestampMicrosecondType};
-use feature::{AsOf, ServiceRef};
+use feature::{AsOf, ServiceRef, VersionId};
 use pyo3::prelude::*;
 use pyo3_arrow::PyTable;
 use serde_json::{Value as Json, json};
-use twinstore::{JoinRows, JoinedRows, LogRange, Summary};
+use twinstore::{JoinRows, JoinedRows, LogRange, OpenLabels, QuarantinedRows, Summary};
 
 use crate::answers::parsed;
 use crate::error::{fault, wrong};
@@ -105,7 +106,12 @@ fn without_zone_in(column: &ArrayRef, field: &Field) -> ArrayRef {
 }
 
 /// What there is to say of a training set, as the package shows it.
-pub fn summary(service: &str, as_of: AsOf, summary: &Summary, seconds: f64) -> Json {
+pub fn summary(
+    (service, as_of): (&VersionId, AsOf),
+    summary: &Summary,
+    quarantined: &[QuarantinedRows],
+    took: Duration,
+) -> Json {
     let feature = |feature: &twinstore::FeatureSummary| {
         json!({
             "name": feature.name, "nulls": feature.nulls, "leaked_by_event_time": feature.leaked,
@@ -119,11 +125,21 @@ pub fn summary(service: &str, as_of: AsOf, summary: &Summary, seconds: f64) -> J
             "before": range.before, "after": range.after,
         })
     };
+    let open = |OpenLabels { opening, labels }: &OpenLabels| {
+        json!({
+            "view": opening.view, "features": opening.features, "answers": opening.answers, "labels": labels,
+            "from": opening.from.to_string(), "until": opening.until.map(|until| until.to_string()),
+            "good_until": opening.good_until.to_string(),
+        })
+    };
+    let breakers: Vec<Json> = summary.openings.iter().filter(|open| open.labels > 0).map(open).collect();
     json!({
         "service": service,
         "as_of": as_of,
         "rows": summary.rows,
-        "seconds": seconds,
+        "seconds": took.as_secs_f64(),
+        "breakers": breakers,
+        "quarantined": quarantined,
         "features": summary.features.iter().map(feature).collect::<Vec<_>>(),
         "outside_log": summary.log_ranges.iter().map(outside).collect::<Vec<_>>(),
         "logs": summary.log_versions.iter().map(|(view, version)| json!({"view": view, "version": version})).collect::<Vec<_>>(),

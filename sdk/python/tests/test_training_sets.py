@@ -63,6 +63,33 @@ def test_a_lazy_frame_is_collected(loaded):
     assert isinstance(got, pl.DataFrame) and values(got) == EXPECTED
 
 
+def test_a_summary_names_what_breakers_held_and_what_is_in_quarantine(folder, command):
+    flights = folder / "features" / "flights.yaml"
+    expected = "expect: [{column: arr_delay, between: [-120, 1500], on_failure: quarantine}]"
+    text = flights.read_text().replace("batch: {path: landings.csv}", "batch: {path: landings}")
+    flights.write_text(text.replace("source: landings\nkeys:", f"source: landings\n{expected}\nkeys:"))
+    (folder / "landings").mkdir()
+    (folder / "landings.csv").rename(folder / "landings" / "a.csv")
+    (folder / "landings" / "b.csv").write_text("landed_at,dest,arr_delay,seats\n2026-01-02T10:00:00Z,LAX,9999.0,180\n")
+    with ts.Store(folder) as store:
+        store.apply()
+        store.backfill()
+        command(folder, "breaker", "open", "airport_arrivals@1", "--good-until", "2026-01-01T10:20:00Z", "--reason", "test")
+        # After the breaker was opened, and before.
+        times = [dt.datetime(2200, 1, 1, tzinfo=UTC), LABELS[1]]
+        spine = pa.table({"dest": ["LAX", "LAX"], "at": pa.array(times, pa.timestamp("us", "UTC"))})
+        pq.write_table(spine, folder / "spine.parquet")
+        of_frame = ts.summary(store.training_set("late_arrival", spine, time="at"))
+        of_file = store.training_set("late_arrival", folder / "spine.parquet", time="at", out=folder / "out.parquet")
+    for said in (of_frame, of_file):
+        [opening], [batch] = said.breakers, said.quarantined
+        assert (opening["view"], opening["labels"]) == ("airport_arrivals@1", 1)
+        assert (batch["view"], batch["rows"]) == ("airport_arrivals@1", 1)
+        assert "1 label while the circuit breaker of airport_arrivals@1 was open, and has what was served then" in repr(said)
+        assert "its answers as of 2026-01-01T10:20:00Z" in repr(said)
+        assert "left out by quarantine: 1 row of a batch of airport_arrivals@1" in repr(said)
+
+
 def test_a_summary_comes_with_every_frame(loaded):
     for given in [table(), table().to_batches()[0], table().to_pandas(), pl.from_arrow(table())]:
         said = ts.summary(loaded.training_set("late_arrival", given, time="at"))

@@ -58,6 +58,17 @@ class PlottedResult(TableResult):
         return super()._repr_html_() + self.plot().svg
 
 
+def open_note(one: dict[str, Any]) -> str:
+    """What there is to say of labels at which a circuit breaker was open."""
+    features = f" for {', '.join(one['features'])}" if one["features"] else ""
+    held = f"its answers as of {one['good_until']}" if one["answers"] == "last_known_good" else "no value"
+    have = "has" if one["labels"] == 1 else "have"
+    return (
+        f"{counted(one['labels'], 'label')} while the circuit breaker of {one['view']} was open{features}, and {have} what "
+        f"was served then: {held}"
+    )
+
+
 class Summary(TableResult):
     """What there is to say of a training set."""
 
@@ -100,6 +111,16 @@ class Summary(TableResult):
         return list(self.data["outside_log"])
 
     @property
+    def breakers(self) -> list[dict[str, Any]]:
+        """The openings of circuit breakers into which labels fall, and how many: they have what was served meanwhile."""
+        return list(self.data["breakers"])
+
+    @property
+    def quarantined(self) -> list[dict[str, Any]]:
+        """The batches in quarantine, whose rows no label sees: view, batch, file and rows."""
+        return list(self.data["quarantined"])
+
+    @property
     def caption(self) -> str:
         return (
             f"{counted(self.length, 'row')} × {counted(len(self.data['features']), 'feature')} of {self.service}, "
@@ -119,6 +140,12 @@ class Summary(TableResult):
             for one in self.outside_log
             if one["before"] + one["after"]
         ]
+        notes.extend(open_note(one) for one in self.breakers)
+        for view in dict.fromkeys(one["view"] for one in self.quarantined):
+            batches = [one for one in self.quarantined if one["view"] == view]
+            rows = counted(sum(one["rows"] for one in batches), "row")
+            of = "a batch" if len(batches) == 1 else f"{len(batches)} batches"
+            notes.append(f"left out by quarantine: {rows} of {of} of {view}")
         if self.as_of == "event":
             notes.append(
                 "as_of=\"event\" shows rows that nobody could have read yet: a model trained on it will not be served "
