@@ -137,11 +137,11 @@ impl Store {
         }
     }
 
-    /// Has reads refused where a server has lost what it had. A store on disk has checksums of its own.
-    pub fn refuse_when_emptied(&self, was_filled: bool) {
+    /// Has reads refused where a server has lost what it had: rows of these views. A store on disk has checksums of its own.
+    pub fn refuse_when_emptied(&self, was_filled: bool, loaded: Vec<VersionId>) {
         match self {
             Store::Embedded(_) => {}
-            Store::Redis(store) => store.refuse_when_emptied(was_filled),
+            Store::Redis(store) => store.refuse_when_emptied(was_filled, loaded),
         }
     }
 

@@ -119,10 +119,10 @@ impl Redis {
     }
 
     /// From now on reads by this and its clones are refused where the servers have lost what they had: the note of whose
-    /// the rows are, or the applied time of a view. `was_filled` says whether they had rows before. Who writes finds by
-    /// itself what is lost.
-    pub fn refuse_when_emptied(&self, was_filled: bool) {
-        self.inner.seen.get_or_init(|| SeenBefore::new(was_filled));
+    /// the rows are, or the applied time of a view. `was_filled` says whether they had rows before, and `loaded` of which views
+    /// they had some. Who writes finds by itself what is lost.
+    pub fn refuse_when_emptied(&self, was_filled: bool, loaded: Vec<VersionId>) {
+        self.inner.seen.get_or_init(|| SeenBefore::new(was_filled, loaded));
     }
 
     /// Says whose rows the project's are from now on.

@@ -36,7 +36,7 @@ pub(crate) async fn get(project: &Project, get: &Get) -> Result<ReadFeatures, Pr
             let reader = FeatureReader::new(plan.clone())?;
             let request = reader.validate(request, 1)?;
             let moment = get.at.map_or_else(|| Moment::Now(project.now()), Moment::At);
-            let store = project.online_to_read(&registered).await?;
+            let store = project.online_to_read(&registered, &views_read(&plan)).await?;
             let openings = registry.openings().await?;
             let features = reader.read(&store, &request, ReadAt { moment, openings: &openings }).await?;
             registry.begin_use(&Using::service(&plan), "get", project.now()).await?;

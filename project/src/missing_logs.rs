@@ -7,7 +7,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use feature::{HelpTopic, VersionId, View};
-use materializer::{MaterializerError, Target};
+use materializer::{MaterializerError, MigrationState, Target};
 use online::{Reader, Store};
 use registry::{DefinitionId, Kind, Registered};
 use tokio::time::timeout;
@@ -62,6 +62,25 @@ impl Project {
             }
         }
         false
+    }
+
+    /// Those of these views that have rows in their logs, which were written online with them. Of a backfill by dates rows
+    /// are in the log before any is online. A log that does not answer soon is left out.
+    pub(crate) async fn loaded(&self, views: &[Arc<View>]) -> Vec<VersionId> {
+        let mut loaded = Vec::new();
+        let Ok(offline) = self.offline() else { return loaded };
+        let look = async {
+            for view in views {
+                let Ok(log) = offline.log(view).await else { continue };
+                let backfill = MigrationState::of(&log).await.unwrap_or_default();
+                if log.row_count() > 0 && !backfill.is_some_and(|backfill| backfill.is_under_way()) {
+                    loaded.push(view.id.clone());
+                }
+            }
+        };
+        // What is left out is missed once it was read.
+        drop(timeout(PATIENCE, look).await);
+        loaded
     }
 
     /// The views whose online rows are not the fold of a prefix of their logs, and why: one of the two was restored from a

@@ -5,8 +5,7 @@ use std::path::{Path, PathBuf};
 use std::str::FromStr;
 use std::sync::Arc;
 
-use feature::VersionId;
-use feature::redacted;
+use feature::{VersionId, View, redacted};
 use materializer::{Materializer, SchemaRegistry, Target};
 use offline::OfflineStore;
 use online::{Condition, Store, StoreUrl};
@@ -75,14 +74,18 @@ impl Project {
         Ok(store)
     }
 
-    /// The online store for who answers from it: a server that was emptied is refused, and does not answer that it knows
-    /// nobody.
-    pub(crate) async fn online_to_read(&self, registered: &Registered) -> Result<Store, ProjectError> {
+    /// The online store for who answers from it, of these views: a server that was emptied is refused, and does not answer
+    /// that it knows nobody. Nor does it of a view that is not there yet when others are again.
+    pub(crate) async fn online_to_read(
+        &self,
+        registered: &Registered,
+        views: &[Arc<View>],
+    ) -> Result<Store, ProjectError> {
         let store = self.online().await?;
         // A store on disk has checksums of its own.
         if store.folder().is_none() {
             let was_filled = store.owner().await?.is_some() || self.has_rows(registered).await;
-            store.refuse_when_emptied(was_filled);
+            store.refuse_when_emptied(was_filled, self.loaded(views).await);
         }
         Ok(store)
     }

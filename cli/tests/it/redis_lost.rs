@@ -10,6 +10,7 @@ use proto::v1::column::Status;
 use proto::v1::feature_store_client::FeatureStoreClient;
 use proto::v1::values::Kind;
 use proto::v1::{GetFeaturesRequest, GetFeaturesResponse, Int32s, Strings, Values};
+use serde_json::json;
 use tokio::runtime::Runtime;
 use tokio::task::JoinHandle;
 use tonic::Code;
@@ -265,4 +266,33 @@ fn an_emptied_redis_is_refused_by_everyone_who_reads_until_it_is_filled_again() 
     served.is_never_not_found_or_wrong("emptied");
     served.is_back_after_a_rebuild();
     served.end();
+}
+
+#[test]
+fn of_an_emptied_redis_every_view_is_refused_that_is_not_loaded_again() {
+    let redis = Redis::start(&[]);
+    let project = Project::sample();
+    project.write("twinstore.toml", format!("project = \"flights\"\nonline.url = \"{}\"\n", redis.url()));
+    project.ok("apply");
+    project.ok("backfill --all");
+    let right = project.ok(GET);
+    redis.says("FLUSHALL");
+    // A load says again whose the rows are, which is all that there is of the other views.
+    project.ok("materialize aircraft_last_flight");
+    let lost = project.run(GET);
+    assert_eq!(lost.code, Some(1), "{}", lost.stdout);
+    says(&lost.stderr, &["has lost rows of", "`twinstore online rebuild"]);
+    let server = Server::start_as(&project, "serve --no-streams");
+    let body = json!({
+        "service": "late_arrival", "entities": {"dest": ["LAX"], "tailnum": ["N338AA"]},
+        "request": {"distance": [2475]},
+    });
+    let (status, answer) = server.post("/v1/features", &body);
+    let answer = answer.to_string();
+    assert!(status >= 500 && answer.contains("has lost rows of"), "{status}: {answer}");
+    assert!(!answer.contains("NOT_FOUND"), "{answer}");
+    project.ok("online rebuild");
+    server.waits_for(&body, |status, _| status == 200);
+    assert_eq!(server.terminate().0, Some(0));
+    assert_eq!(project.ok(GET), right);
 }

@@ -70,6 +70,21 @@ def test_what_a_tensor_cannot_hold_is_named(file, tmp_path):
         TrainingSet(tmp_path / "nowhere.parquet", ["number"], "label")
     with pytest.raises(ts.InputError, match="`batch_rows` is 0"):
         TrainingSet(file, ["number"], "label", batch_rows=0)
+    for wrong in (-1, 2.0, True, None, 1 << 64):
+        with pytest.raises(ts.InputError, match="`batch_rows` is .*: give a whole number"):
+            TrainingSet(file, ["number"], "label", batch_rows=wrong)
+        if wrong not in (None, -1):
+            with pytest.raises(ts.InputError, match="`seed` is .*: give a whole number"):
+                TrainingSet(file, ["number"], "label", seed=wrong)
+    with pytest.raises(ts.InputError, match="`features` is empty"):
+        TrainingSet(file, [], "label")
+
+
+def test_one_name_of_a_feature_is_a_list_of_one_and_numbers_of_numpy_are_numbers(file):
+    data = TrainingSet(file, "number", "label", batch_rows=np.int64(500), seed=np.int8(-3))
+    assert data.features == ["number"]
+    rows, _ = rows_of(data)
+    assert rows.shape == (1_000, 2)
 
 
 def test_a_network_is_trained_by_forked_workers_beside_an_open_store(tmp_path):

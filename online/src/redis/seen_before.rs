@@ -14,9 +14,9 @@ pub(super) struct SeenBefore {
 }
 
 impl SeenBefore {
-    /// Nothing yet, but that the store was filled, if it was.
-    pub(super) fn new(was_filled: bool) -> Self {
-        Self { owner: AtomicBool::new(was_filled), applied: RwLock::default() }
+    /// That the store was filled, if it was, and which views were loaded.
+    pub(super) fn new(was_filled: bool, loaded: Vec<VersionId>) -> Self {
+        Self { owner: AtomicBool::new(was_filled), applied: RwLock::new(loaded.into_iter().collect()) }
     }
 
     /// Whether the note of whose the rows are was there before and is gone.

@@ -61,7 +61,7 @@ impl OnlineReads {
         registry.takes_on(&registered);
         let sources = PushSources::new(project);
         let views = all_views(&registered);
-        let store = project.online_to_read(&registered).await?;
+        let store = project.online_to_read(&registered, &views).await?;
         let catalog = Arc::new(Catalog::new(services(registered, &Services::default(), &sources, None)?));
         let limits = Limits { max_entities: MOST_ENTITIES, ..Limits::default() };
         let other_logs = project.other_logs(&views, &store).await;

@@ -108,7 +108,7 @@ async fn begin(project: &Project, options: &Serve, run: &Run) -> Result<Began, P
         grpc: address("serve.grpc", &settings.grpc)?,
         http: address("serve.http", &settings.http)?,
     };
-    let store = project.online_to_read(&registered).await?;
+    let store = project.online_to_read(&registered, &all_views(&registered)).await?;
     let warnings = warnings(project, &registry, &registered, &store).await;
     let access = Following::begin(project, &registry).await?;
     let tls = FollowedTls::begin(project)?;

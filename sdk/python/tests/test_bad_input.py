@@ -247,7 +247,19 @@ def test_an_exception_says_what_to_do_by_its_class():
         (lambda store: store.training_set("late_arrival", frame(), time="at", threads=-1), "`threads` is -1: give a whole number"),
         (lambda store: store.training_set("late_arrival", frame(), time="at", max_memory="1GB"), "`max_memory` is '1GB': give"),
         (lambda store: store.training_set("late_arrival", frame(), time="at", max_memory=1e9), "`max_memory` is 1000000000.0"),
+        (lambda store: store.training_set("late_arrival", frame(), time="at", threads=1 << 70), "`threads` is .*: give .* up to"),
         (lambda store: store.view("airport_arrivals@1").head(-1), "`rows` is -1"),
+        (lambda store: store.view("airport_arrivals@1").head(None), "`rows` is None"),
+        (lambda store: store.view("airport_arrivals@1").head(True), "`rows` is True"),
+        (lambda store: store.verify_values(entities=-1), "`entities` is -1: give a whole number of 1 or more"),
+        (lambda store: store.verify_values(entities=0), "`entities` is 0: give a whole number of 1 or more"),
+        (lambda store: store.verify_values(entities=1 << 64), "`entities` is .*: give a whole number up to"),
+        (lambda store: store.verify_values(entities=1.5), "`entities` is 1.5: give"),
+        (lambda store: store.verify_values(entities="all"), "`entities` is 'all': give"),
+        (lambda store: store.parity("late_arrival@1", "everything@1", rows=-1), "`rows` is -1: give a whole number of 1 or more"),
+        (lambda store: store.parity("late_arrival@1", "everything@1", rows=True), "`rows` is True: give"),
+        (lambda store: store.parity("late_arrival@1", "everything@1", rows=np.float64(5)), "`rows` is .*5.0.*: give"),
+        (lambda store: store.parity("late_arrival@1", "everything@1", rows=10_000_001), "`rows` is 10000001: give a whole number up to 10000000"),
         (lambda store: store.features("late_arrival", {"dest": "LAX"}, at=7), "7 is not a time"),
         (lambda store: store.features("late_arrival", {"dest": "LAX"}, at=pd.NaT), "the time is NaT"),
         (lambda store: store.features("late_arrival", {"dest": "LAX"}, at=np.datetime64("NaT")), "the time is NaT"),
@@ -256,6 +268,15 @@ def test_an_exception_says_what_to_do_by_its_class():
 def test_an_argument_of_another_kind_is_said_in_one_sentence(loaded, call, words):
     with pytest.raises(ts.InputError, match=words):
         call(loaded)
+
+
+def test_a_whole_number_of_numpy_is_one_and_a_great_one_is_no_more_than_there_is(loaded):
+    for entities in (np.int64(1), np.uint8(1), (1 << 63) - 1):
+        assert loaded.verify_values("late_arrival", entities=entities).ok
+    assert len(loaded.view("airport_arrivals@1").head(np.int32(2))) == 2
+    spine = frame()
+    for threads in (np.int16(2), 1_024):
+        assert last_delay(loaded, spine) == loaded.training_set("late_arrival", spine, time="at", threads=threads)["last_delay"].tolist()
 
 
 def test_one_name_of_a_feature_is_a_list_of_one_and_a_time_of_numpy_is_a_time(loaded):

@@ -15,7 +15,7 @@ from twinstore._errors import InputError, NaiveTimeWarning
 from twinstore._features import Features
 from twinstore._rows import entity_columns, lines
 from twinstore._trained_on import TrainedOn, trained_on
-from twinstore._values import time_text, whole
+from twinstore._values import MOST_COMPARED, MOST_THREADS, time_text, whole, whole_or_none
 
 #: What may show how far a call is: it takes the rows that are done and those that there are, 0 where that is not known.
 Progress = Callable[[int, int], None]
@@ -211,8 +211,8 @@ class Store:
             "time": time,
             "as_of": as_of,
             "explain": explain,
-            "threads": whole("threads", threads),
-            "max_memory": whole("max_memory", max_memory),
+            "threads": whole_or_none("threads", threads, MOST_THREADS),
+            "max_memory": whole_or_none("max_memory", max_memory),
         }
         if isinstance(spine, (str, os.PathLike)):
             if out is None:
@@ -361,7 +361,7 @@ class Store:
         >>> bool(store.verify_values("late_arrival"))
         True
         """
-        return _monitoring.Values(json.loads(self._project.verify_values(of, entities, served)))
+        return _monitoring.Values(json.loads(self._project.verify_values(of, whole("entities", entities, 1), served)))
 
     # How it is.
 
@@ -427,7 +427,7 @@ class Store:
         if (spine is None) != (time is None):
             raise InputError("name both `spine` and `time`, its column of moments, or neither")
         moments = None if spine is None or time is None else (os.fspath(spine), time)
-        data, page = self._project.parity(old, new, rows, moments)
+        data, page = self._project.parity(old, new, whole("rows", rows, 1, MOST_COMPARED), moments)
         return _versions.Parity(json.loads(data), page)
 
     def cutover(

@@ -9,23 +9,35 @@ from twinstore._errors import InputError
 
 EPOCH = dt.datetime(1970, 1, 1, tzinfo=dt.timezone.utc)
 
+#: The greatest whole number of 64 bits.
+MOST = (1 << 63) - 1
+#: More threads are not started.
+MOST_THREADS = 1_024
+#: More rows of two versions are not compared: their keys are held in memory.
+MOST_COMPARED = 10_000_000
+
 
 def moment(micros: int) -> dt.datetime:
     """The moment this many microseconds after 1970, in UTC."""
     return EPOCH + dt.timedelta(microseconds=micros)
 
 
-def whole(name: str, value: Any, least: int = 0) -> "int | None":
-    """An argument that is a whole number, or not given."""
-    if value is None:
-        return None
+def whole(name: str, value: Any, least: int = 0, most: int = MOST) -> int:
+    """An argument that is a whole number."""
     try:
         number = None if isinstance(value, bool) else operator.index(value)
     except TypeError:
         number = None
-    if number is None or not least <= number < 1 << 63:
+    if number is None or number < least:
         raise InputError(f"`{name}` is {value!r}: give a whole number of {least} or more")
+    if number > most:
+        raise InputError(f"`{name}` is {value!r}: give a whole number up to {most}")
     return number
+
+
+def whole_or_none(name: str, value: Any, most: int = MOST) -> "int | None":
+    """The same, or not given."""
+    return None if value is None else whole(name, value, most=most)
 
 
 def time_text(time: Any) -> "str | None":

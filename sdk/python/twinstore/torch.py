@@ -8,10 +8,14 @@ from typing import Any, Iterator, Sequence
 
 from twinstore import _frames
 from twinstore._errors import InputError
+from twinstore._values import whole
 
 _torch = _frames.library_of("torch", "twinstore.torch")
 _data = _frames.library_of("torch.utils.data", "twinstore.torch")
 _IterableDataset: Any = _data.IterableDataset
+
+#: The least seed of PyTorch, whatever epoch is added to it.
+LEAST_SEED = -(1 << 63)
 
 
 class TrainingSet(_IterableDataset):  # type: ignore[misc]
@@ -27,20 +31,21 @@ class TrainingSet(_IterableDataset):  # type: ignore[misc]
     def __init__(
         self,
         path: str | os.PathLike[str],
-        features: Sequence[str],
+        features: str | Sequence[str],
         label: str,
         *,
         batch_rows: int = 8192,
         seed: int | None = None,
     ) -> None:
         super().__init__()
-        if batch_rows < 1:
-            raise InputError(f"`batch_rows` is {batch_rows}: a batch has at least one row")
         self.path = pathlib.Path(path).absolute()
-        self.features = list(features)
+        # A text is a sequence of characters, and here one name.
+        self.features = [features] if isinstance(features, str) else list(features)
+        if not self.features:
+            raise InputError("`features` is empty: name one column or more")
         self.label = label
-        self.batch_rows = batch_rows
-        self.seed = seed
+        self.batch_rows = whole("batch_rows", batch_rows, 1)
+        self.seed = None if seed is None else whole("seed", seed, LEAST_SEED)
         self.epoch = 0
         with self._file() as file:
             self._check(file.schema_arrow)
