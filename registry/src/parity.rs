@@ -121,10 +121,14 @@ impl Registered {
             let is_newer = loaded.is_some_and(|(_, rows)| *rows > read.rows);
             stale.extend(is_newer.then(|| StaleParity::Log(read.view.clone())));
         }
+        let report = kept.read_report();
         // Of a log with fewer rows, all are enough.
-        let logged = kept.logs.iter().map(|read| read.rows).max();
+        let drawn = report.moments.drawn_from.first();
+        let rows_of =
+            |view: &VersionId| kept.logs.iter().find(|read| read.view == *view).map(|read| read.rows);
+        let logged = drawn.and_then(rows_of).or_else(|| kept.logs.iter().map(|read| read.rows).max());
         let needed = logged.map_or(LEAST_ROWS, |rows| rows.min(LEAST_ROWS));
-        let rows = kept.rows().unwrap_or(needed);
+        let rows = report.rows.unwrap_or(needed);
         Ok(match (stale.is_empty(), kept.passed) {
             (false, _) => ParityStanding::Stale(stale),
             (true, true) if rows < needed => ParityStanding::TooFew { rows, needed },
@@ -134,14 +138,27 @@ impl Registered {
     }
 }
 
+/// How a report was made.
+#[derive(Default, Deserialize)]
+struct ReadReport {
+    /// At how many rows the versions were compared.
+    rows: Option<u64>,
+    #[serde(default)]
+    moments: ReadMoments,
+}
+
+/// Where the moments of a report come from.
+#[derive(Default, Deserialize)]
+struct ReadMoments {
+    /// The views from whose logs they were drawn; the first gave a moment for each of its rows, if there were enough.
+    #[serde(default)]
+    drawn_from: Vec<VersionId>,
+}
+
 impl KeptParity {
-    /// At how many rows the versions were compared, by the report.
-    fn rows(&self) -> Option<u64> {
-        #[derive(Deserialize)]
-        struct Rows {
-            rows: u64,
-        }
-        serde_json::from_str(&self.report).ok().map(|Rows { rows }| rows)
+    /// What the report says of how it was made; nothing where it does not say it.
+    fn read_report(&self) -> ReadReport {
+        serde_json::from_str(&self.report).unwrap_or_default()
     }
 
     /// The checksum of everything that is kept: a damaged file must not turn one verdict into the other.

@@ -65,6 +65,8 @@ mod first_steps;
 #[cfg(test)]
 mod forgotten;
 #[cfg(test)]
+mod forgotten_quarantined;
+#[cfg(test)]
 mod forgotten_regular;
 #[cfg(test)]
 mod from_files;

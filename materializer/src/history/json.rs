@@ -42,7 +42,6 @@ impl BatchSource for JsonSource {
         let mut records = open_records(file)?;
         let is_there = |names: &BTreeSet<String>, field: &Field| {
             names.contains(self.source.stored_name(&field.name))
-                || names.contains(field.name.as_str())
                 || columns::of_folder(&self.source, field, file).is_some()
         };
         let (mut rows, mut names) = (0, BTreeSet::new());

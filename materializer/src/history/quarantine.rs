@@ -126,6 +126,8 @@ impl<W: Mender> HistoryLoad<'_, W> {
         let own = i64::from(file.number) + 1;
         if before != own {
             self.chunk.markers.push(markers::marker(markers::quarantined_before(file.number), before));
+            // A commit gives each marker once: of two, readers would take either.
+            self.chunk.markers.retain(|marker| marker.app != QUARANTINED_UP_TO);
             self.chunk.markers.push(markers::marker(QUARANTINED_UP_TO, own));
         }
         self.report.quarantined.push(QuarantineReport {

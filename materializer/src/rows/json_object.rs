@@ -7,10 +7,20 @@ use feature::{DataType, Field, Given, Name, Value};
 use serde::de::{DeserializeSeed, Deserializer, Error, IgnoredAny, MapAccess, SeqAccess, Visitor};
 use serde_json::value::RawValue;
 
+/// The columns of an object.
+#[derive(Clone, Copy)]
+struct Columns<'a> {
+    fields: &'a [Field],
+    /// What they are called in it, one for each.
+    names: &'a [String],
+    /// Whether they may have their own names, too.
+    or_own: bool,
+}
+
 /// The values of these columns in a JSON object, where they have these names; else their own. An error names all
 /// columns that do not fit.
 pub(crate) fn decode(fields: &[Field], names: &[String], bytes: &[u8]) -> Result<Vec<Value>, String> {
-    let decoded = decode_each(fields, names, bytes);
+    let decoded = decoded(Columns { fields, names, or_own: true }, bytes);
     match decoded.misfits.as_slice() {
         [] => Ok(decoded.values),
         misfits => Err(misfits.iter().map(|misfit| misfit.what.as_str()).collect::<Vec<_>>().join("; ")),
@@ -34,21 +44,26 @@ pub(crate) struct Misfit {
     pub(crate) what: String,
 }
 
-/// The values of the columns that fit, and what is wrong with the others; nothing of what is no JSON object.
+/// The values of the columns that fit, by these names alone, and what is wrong with the others; nothing of what is no JSON
+/// object.
 pub(crate) fn decode_each(fields: &[Field], names: &[String], bytes: &[u8]) -> Decoded {
-    let mut values = vec![Value::Null; fields.len()];
-    let of_all = Row { fields, names, values: &mut values, misfits: None };
+    decoded(Columns { fields, names, or_own: false }, bytes)
+}
+
+fn decoded(columns: Columns<'_>, bytes: &[u8]) -> Decoded {
+    let nulls = || vec![Value::Null; columns.fields.len()];
+    let mut values = nulls();
+    let of_all = Row { columns, values: &mut values, misfits: None };
     if read_row(of_all, bytes).is_ok() {
         return Decoded { values, misfits: Vec::new() };
     }
     // Each value by itself, as the first one that does not fit ends the reading of an object.
-    let (mut values, mut misfits) = (vec![Value::Null; fields.len()], Vec::new());
-    match read_row(Row { fields, names, values: &mut values, misfits: Some(&mut misfits) }, bytes) {
+    let (mut values, mut misfits) = (nulls(), Vec::new());
+    match read_row(Row { columns, values: &mut values, misfits: Some(&mut misfits) }, bytes) {
         Ok(()) => Decoded { values, misfits },
-        Err(error) => Decoded {
-            values: vec![Value::Null; fields.len()],
-            misfits: vec![Misfit { column: None, what: error.to_string() }],
-        },
+        Err(error) => {
+            Decoded { values: nulls(), misfits: vec![Misfit { column: None, what: error.to_string() }] }
+        }
     }
 }
 
@@ -58,8 +73,7 @@ fn read_row(row: Row<'_>, bytes: &[u8]) -> Result<(), serde_json::Error> {
 }
 
 struct Row<'a> {
-    fields: &'a [Field],
-    names: &'a [String],
+    columns: Columns<'a>,
     values: &'a mut [Value],
     /// Where what does not fit goes; `None` if the first of it ends the reading.
     misfits: Option<&'a mut Vec<Misfit>>,
@@ -81,11 +95,11 @@ impl<'de> Visitor<'de> for Row<'_> {
     }
 
     fn visit_map<A: MapAccess<'de>>(mut self, mut map: A) -> Result<(), A::Error> {
-        let mut seen = vec![0_usize; self.fields.len()];
-        while let Some(index) = map.next_key_seed(ColumnIndex(self.fields, self.names))? {
-            let column = index.and_then(|index| {
-                self.fields.get(index).zip(self.values.get_mut(index)).zip(seen.get_mut(index))
-            });
+        let fields = self.columns.fields;
+        let mut seen = vec![0_usize; fields.len()];
+        while let Some(index) = map.next_key_seed(ColumnIndex(self.columns))? {
+            let column = index
+                .and_then(|index| fields.get(index).zip(self.values.get_mut(index)).zip(seen.get_mut(index)));
             let Some(((field, value), times)) = column else {
                 map.next_value::<IgnoredAny>()?;
                 continue;
@@ -126,7 +140,7 @@ fn alone(field: &Field, raw: &RawValue) -> Result<Value, String> {
 }
 
 /// The index of a column by its name.
-struct ColumnIndex<'a>(&'a [Field], &'a [String]);
+struct ColumnIndex<'a>(Columns<'a>);
 
 impl<'de> DeserializeSeed<'de> for ColumnIndex<'_> {
     type Value = Option<usize>;
@@ -144,8 +158,10 @@ impl Visitor<'_> for ColumnIndex<'_> {
     }
 
     fn visit_str<E: Error>(self, name: &str) -> Result<Option<usize>, E> {
-        let stored = self.1.iter().position(|stored| stored == name);
-        Ok(stored.or_else(|| self.0.iter().position(|field| field.name.as_str() == name)))
+        let Columns { fields, names, or_own } = self.0;
+        let stored = names.iter().position(|stored| stored == name);
+        let own = || fields.iter().position(|field| field.name.as_str() == name).filter(|_| or_own);
+        Ok(stored.or_else(own))
     }
 }
 
@@ -295,6 +311,17 @@ mod tests {
         ] {
             assert_eq!(read(data_type, json), Ok(value), "{data_type} {json}");
         }
+    }
+
+    #[test]
+    fn a_column_of_a_file_has_its_name_there_alone_and_one_of_a_record_either() {
+        let field = Field { name: "x".parse().unwrap(), data_type: "int64".parse().unwrap() };
+        let (fields, names) = ([field], ["XX".to_owned()]);
+        let of_file = |json: &str| decode_each(&fields, &names, json.as_bytes());
+        let found = |value| Decoded { values: vec![value], misfits: Vec::new() };
+        assert_eq!(of_file("{\"x\": 5}"), found(Value::Null));
+        assert_eq!(of_file("{\"XX\": 1, \"x\": \"no number\"}"), found(Value::Int64(1)));
+        assert_eq!(decode(&fields, &names, b"{\"x\": 5}"), Ok(vec![Value::Int64(5)]));
     }
 
     #[test]

@@ -131,7 +131,8 @@ impl OfflineStore {
         Ok(searched)
     }
 
-    /// The same of descriptions of quarantined batches, which hold examples of their rows.
+    /// Takes the examples out that are of a forgotten entity from what describes quarantined batches, or counts what
+    /// describes some with them. The rest of a description stays.
     pub async fn forget_quarantined(
         &self,
         view: &VersionId,
@@ -139,6 +140,9 @@ impl OfflineStore {
         removes: bool,
         is_of_entity: impl Fn(&str) -> bool + Send + Sync + 'static,
     ) -> Result<SearchedTable, OfflineError> {
+        if removes {
+            self.quarantine(view).await?.show_no(&is_of_entity).await?;
+        }
         let matcher = OfTexts { column: "examples", is_of_entity };
         let searched = self.search("quarantine", view, matcher, texts, removes).await?;
         if searched.checkpoints_removed > 0 {

@@ -89,6 +89,21 @@ impl Quarantine {
         }
     }
 
+    /// Describes batches without their examples of some rows once more. What has these examples is there until it is removed.
+    pub(crate) async fn show_no(&mut self, is_such: impl Fn(&str) -> bool) -> Result<(), OfflineError> {
+        if !self.is_there() {
+            return Ok(());
+        }
+        let described: Vec<_> =
+            self.read().await?.values().filter_map(|batch| batch.without(&is_such)).collect();
+        for batch in &described {
+            let mut appender = self.table.appender().await?;
+            appender.write(row(batch)?);
+            appender.commit(&[], &[]).await?;
+        }
+        Ok(())
+    }
+
     /// All batches by their numbers; of one whose file changed before anything of it was decided, the newest.
     pub async fn read(&self) -> Result<BTreeMap<u32, QuarantinedBatch>, OfflineError> {
         let fields = schema();
@@ -128,6 +143,17 @@ impl Quarantine {
             })
         };
         (0..rows.num_rows()).map(read).collect()
+    }
+}
+
+impl QuarantinedBatch {
+    /// The same without these examples; `None` if it has none of them.
+    fn without(&self, is_such: impl Fn(&str) -> bool) -> Option<Self> {
+        let examples: Vec<serde_json::Value> = serde_json::from_str(&self.examples).ok()?;
+        let all = examples.len();
+        let others: Vec<_> = examples.into_iter().filter(|one| !is_such(&one.to_string())).collect();
+        let examples = serde_json::to_string(&others).ok()?;
+        (others.len() < all).then(|| Self { examples, ..self.clone() })
     }
 }
 

@@ -153,6 +153,16 @@ async fn the_newest_report_of_two_versions_is_kept_and_goes_stale_with_a_load() 
     assert_eq!(at_rows(1, 300), ParityStanding::TooFew { rows: 1, needed: 300 });
     assert_eq!(at_rows(499, 3_000), ParityStanding::TooFew { rows: 499, needed: 500 });
     assert_eq!((at_rows(300, 300), at_rows(500, 3_000)), (ParityStanding::Passed, ParityStanding::Passed));
+    // Rows of the old version's log are drawn: those of the new one's do not count.
+    let logs = [(&kept.old, 4), (&kept.new, 3_000)].map(|(view, rows)| LogRead {
+        view: view.clone(),
+        version: 3,
+        rows,
+    });
+    let report =
+        r#"{"passed": true, "rows": 4, "moments": {"drawn_from": ["airport_arrivals@1"], "seed": 1}}"#;
+    let drawn = KeptParity { logs: logs.to_vec(), report: report.to_owned(), ..kept.clone() };
+    assert_eq!(registered.parity_standing(Some(&drawn), &[]).unwrap(), ParityStanding::Passed);
     // Kept in the other direction there is none, and another registry of this file has it too.
     assert_eq!(registry.parity(&views.new, &views.old).await.unwrap(), None);
     assert!(registry.registered().await.is_ok());

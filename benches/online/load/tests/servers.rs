@@ -75,7 +75,7 @@ async fn ask_grpc(server: Counting, options: &[&str]) -> Result<Value, String> {
 
 async fn ask(address: String, options: &[&str]) -> Result<Value, String> {
     let mut command = Command::new(env!("CARGO_BIN_EXE_bench-load"));
-    command.args(["--address", &address, "--service", "s", "--check-every", "1", "--warm-up", "0.1"]);
+    command.args(["--address", &address, "--service", "s", "--check-every", "1", "--warm-up", "0.5"]);
     command.args(options);
     let ended = spawn_blocking(move || command.output()).await.unwrap().unwrap();
     match ended.status.success() {
