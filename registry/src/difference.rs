@@ -57,7 +57,8 @@ fn compare(path: &mut Vec<String>, from: &Value, to: &Value, found: &mut Vec<Dif
     if from == to {
         return;
     }
-    match (entries(from), entries(to)) {
+    let nothing = || is_of_stored(path).then(Vec::new);
+    match (entries(from).or_else(nothing), entries(to).or_else(nothing)) {
         (Some(before), Some(after)) if !is_whole(path) => {
             let names: BTreeSet<&str> = before.iter().chain(&after).map(|(name, _)| name.as_str()).collect();
             let same_names = before.len() == after.len() && names.len() == before.len();
@@ -74,13 +75,24 @@ fn compare(path: &mut Vec<String>, from: &Value, to: &Value, found: &mut Vec<Dif
                 found.push(difference(path, "order of ", from, to));
             }
         }
+        // What may not be missing is not there, or says so.
+        _ if path.last().is_some_and(|last| last == "optional") && !is_true(from) && !is_true(to) => {}
         _ => found.push(difference(path, "", from, to)),
     }
+}
+
+fn is_true(value: &Value) -> bool {
+    *value == Value::Bool(true)
 }
 
 /// Lists and maps that are compared as one value: they were there or not.
 fn is_whole(path: &[String]) -> bool {
     path.last().is_some_and(|last| last == "on")
+}
+
+/// How columns stand in files: one that is not there stands there by its own name, and is never missing.
+fn is_of_stored(path: &[String]) -> bool {
+    path.iter().rev().take(2).any(|part| part == "stored")
 }
 
 /// The named parts of a map, of a list of named maps, or of a list of texts; none of a scalar.
@@ -151,6 +163,12 @@ fn words(path: &[String]) -> String {
         ["entity", "keys", name, "data_type"] => format!("type of join key {name}"),
         ["keys", name] => format!("join key {name}"),
         ["keys", name, "data_type"] => format!("type of join key {name}"),
+        ["stored", name, "column"] | ["source", "stored", name, "column"] => {
+            format!("name in files of column {name}")
+        }
+        ["stored", name, "optional"] | ["source", "stored", name, "optional"] => {
+            format!("whether files may lack column {name}")
+        }
         ["source", "columns", name] => format!("type of source column {name}"),
         ["source", "schema", name, "data_type"] => format!("type of column {name}"),
         ["source", "schema", name] => format!("column {name}"),
@@ -189,6 +207,22 @@ mod tests {
                 "type of source column x: int32 → int64",
                 "ttl: none → 2d",
             ]
+        );
+    }
+
+    #[test]
+    fn another_name_in_files_and_a_column_that_may_be_missing_are_named_column_by_column() {
+        let columns = |stored: Value| json!({"name": "s", "stored": stored});
+        let before = json!({"name": "s"});
+        let after = columns(json!({"x": {"column": "XX", "optional": false}, "y": {"optional": true}}));
+        assert_eq!(
+            said(&before, &after),
+            ["name in files of column x: none → XX", "whether files may lack column y: none → true"]
+        );
+        let later = columns(json!({"x": {"column": "X", "optional": false}}));
+        assert_eq!(
+            said(&after, &later),
+            ["name in files of column x: XX → X", "whether files may lack column y: true → none"]
         );
     }
 

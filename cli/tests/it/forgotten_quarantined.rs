@@ -35,21 +35,34 @@ fn list(project: &Project) -> Vec<Value> {
     project.json("quality quarantine list seen")["quarantined"].as_array().unwrap().clone()
 }
 
+fn file(project: &Project, name: &str, rows: &[(i64, f64)]) {
+    let rows: String = rows.iter().map(|(user, x)| format!("{user},2024-01-01T00:00:00Z,{x}\n")).collect();
+    project.write(&format!("data/{name}.csv"), format!("user_id,ts,x\n{rows}"));
+}
+
+#[test]
+fn a_batch_of_which_no_row_is_left_to_load_is_released() {
+    let project = Project::empty();
+    project.write("features/all.yaml", DEFINITIONS);
+    file(&project, "b", &[(1, 1.0), (2, 999.0)]);
+    project.ok("apply");
+    project.ok("backfill seen@1");
+    project.ok("forget user_id=1 --yes");
+    let said = project.ok("quality quarantine release seen 0 --reason mended");
+    says(&said, &["0 rows loaded"]);
+    assert_eq!(list(&project)[0]["decision"], "released");
+}
+
 #[test]
 fn files_in_quarantine_stay_described_without_the_forgotten_entity_and_are_released() {
     let project = Project::empty();
     project.write("features/all.yaml", DEFINITIONS);
-    let file = |name: &str, rows: &[(i64, f64)]| {
-        let rows: String =
-            rows.iter().map(|(user, x)| format!("{user},2024-01-01T00:00:00Z,{x}\n")).collect();
-        project.write(&format!("data/{name}.csv"), format!("user_id,ts,x\n{rows}"));
-    };
-    file("a", &[(9, 1.0)]);
+    file(&project, "a", &[(9, 1.0)]);
     project.ok("apply");
     project.ok("backfill seen@1");
     // Both by one load.
-    file("b", &[(1, 1.0), (2, 999.0), (3, 998.0)]);
-    file("c", &[(4, 4.0), (2, 999.0)]);
+    file(&project, "b", &[(1, 1.0), (2, 999.0), (3, 998.0)]);
+    file(&project, "c", &[(4, 4.0), (2, 999.0)]);
     project.ok("backfill seen@1");
     let before = list(&project);
     project.ok("forget user_id=2 --yes");

@@ -91,10 +91,13 @@ impl<W: Mender> HistoryLoad<'_, W> {
     }
 
     /// Refuses a load that would be the view's first, and of which every row was refused: as long as no row was loaded, the
-    /// definition and the files may be corrected.
+    /// definition and the files may be corrected. Rows that are released were decided on: those that fail are refused.
     fn check_accepted(&self, last: &Chunk) -> Result<(), MaterializerError> {
         let refused = self.report.refused_rows();
-        let is_nothing = self.committed.rows == 0 && self.encoding.is_none() && self.log.row_count() == 0;
+        let is_nothing = !matches!(self.mode, Mode::Release(..))
+            && self.committed.rows == 0
+            && self.encoding.is_none()
+            && self.log.row_count() == 0;
         let Some(first) = last.dead_letters.first().filter(|_| is_nothing && refused > 0) else {
             return Ok(());
         };
