@@ -17,8 +17,7 @@ use super::dial::{ClientAccess, connect};
 use super::packed::{status, unpacked};
 use super::shown_by;
 use crate::error::ProjectError;
-use crate::server_error::ServerError;
-use crate::server_error::is_busy;
+use crate::server_error::{ServerError, is_busy};
 use crate::serving::ReadEntities;
 use crate::settings::ClientToken;
 
