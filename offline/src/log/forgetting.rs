@@ -141,7 +141,7 @@ impl OfflineStore {
         is_of_entity: impl Fn(&str) -> bool + Send + Sync + 'static,
     ) -> Result<SearchedTable, OfflineError> {
         if removes {
-            self.quarantine(view).await?.show_no(&is_of_entity).await?;
+            self.quarantine(view).await?.describe_without(&is_of_entity).await?;
         }
         let matcher = OfTexts { column: "examples", is_of_entity };
         let searched = self.search("quarantine", view, matcher, texts, removes).await?;

@@ -90,7 +90,10 @@ impl Quarantine {
     }
 
     /// Describes batches without their examples of some rows once more. What has these examples is there until it is removed.
-    pub(crate) async fn show_no(&mut self, is_such: impl Fn(&str) -> bool) -> Result<(), OfflineError> {
+    pub(crate) async fn describe_without(
+        &mut self,
+        is_such: impl Fn(&str) -> bool,
+    ) -> Result<(), OfflineError> {
         if !self.is_there() {
             return Ok(());
         }
