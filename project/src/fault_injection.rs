@@ -4,6 +4,7 @@
 //!
 //! `TWINSTORE_TRIAL_END` and `TWINSTORE_TRIAL_SLEEP` are `POINT` or `POINT:PASSES`,
 //! `TWINSTORE_TRIAL_WITHOUT` a guard; `TWINSTORE_TRIAL_BATCH_…` are the same of batch commands.
+//! Where a stream is to suspend itself and to end, the passes of its end count from when it is resumed.
 //! `TWINSTORE_TRIAL_CLOCK_S` is how many seconds the clock is ahead, or behind if it is negative.
 
 #[cfg(feature = "fault-injection")]

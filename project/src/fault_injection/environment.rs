@@ -12,13 +12,13 @@ use crate::error::ProjectError;
 /// The faults of the streams of this process.
 pub(crate) fn of_stream() -> Result<FaultInjection, ProjectError> {
     let mut faults = FaultInjection::default();
-    if let Some(strike) = variable("TWINSTORE_TRIAL_END") {
-        let (point, passes) = point_and_passes(&strike)?;
-        faults = FaultInjection::end(point, passes);
-    }
     if let Some(strike) = variable("TWINSTORE_TRIAL_SLEEP") {
         let (point, passes) = point_and_passes(&strike)?;
-        faults = FaultInjection::suspend(point, passes);
+        faults = faults.suspend(point, passes);
+    }
+    if let Some(strike) = variable("TWINSTORE_TRIAL_END") {
+        let (point, passes) = point_and_passes(&strike)?;
+        faults = faults.end(point, passes);
     }
     if let Some(guard) = variable("TWINSTORE_TRIAL_WITHOUT") {
         faults = faults.without(guard.parse().map_err(ProjectError::FaultInjection)?);

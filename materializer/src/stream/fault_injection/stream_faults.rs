@@ -2,7 +2,7 @@
 //! or a guard that is off.
 
 use std::str::FromStr;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 
 use offline::suspend;
 
@@ -11,7 +11,9 @@ use super::{FaultPoint, Guard};
 /// The faults of a stream; by default none.
 #[derive(Debug, Default)]
 pub struct FaultInjection {
-    strike: Option<Strike>,
+    /// Each counts its passes from when the one before it struck.
+    strikes: Vec<Strike>,
+    struck: AtomicUsize,
     without: Option<Guard>,
 }
 
@@ -25,18 +27,24 @@ struct Strike {
 
 impl FaultInjection {
     /// Ends the process once it has been at a point this many times.
-    pub fn end(at: FaultPoint, times: u64) -> Self {
-        Self::strike(at, times, false)
+    #[must_use]
+    pub fn end(self, at: FaultPoint, times: u64) -> Self {
+        self.strike(at, times, false)
     }
 
     /// Suspends the process once it has been at a point this many times, until it is resumed.
-    pub fn suspend(at: FaultPoint, times: u64) -> Self {
-        Self::strike(at, times, true)
+    #[must_use]
+    pub fn suspend(self, at: FaultPoint, times: u64) -> Self {
+        self.strike(at, times, true)
     }
 
-    fn strike(at: FaultPoint, times: u64, is_suspension: bool) -> Self {
-        let strike = Strike { at, passes_left: AtomicU64::new(times.max(1)), is_suspension };
-        Self { strike: Some(strike), without: None }
+    fn strike(mut self, at: FaultPoint, times: u64, is_suspension: bool) -> Self {
+        self.strikes.push(Strike { at, passes_left: AtomicU64::new(times.max(1)), is_suspension });
+        self
+    }
+
+    fn next(&self) -> Option<&Strike> {
+        self.strikes.get(self.struck.load(Ordering::Relaxed))
     }
 
     /// The same with a guard switched off.
@@ -47,17 +55,17 @@ impl FaultInjection {
 
     /// Counts a pass of a point, and returns whether the process ends or is suspended there.
     pub(crate) fn strikes_at(&self, point: FaultPoint) -> bool {
-        self.strike
-            .as_ref()
+        self.next()
             .filter(|strike| strike.at == point)
             .is_some_and(|strike| strike.passes_left.fetch_sub(1, Ordering::Relaxed) == 1)
     }
 
     /// Ends the process as a kill does: nothing is flushed. Or suspends all of it, until it is resumed.
     pub(crate) fn strike_now(&self) {
-        if self.strike.as_ref().is_none_or(|strike| !strike.is_suspension) {
+        if self.next().is_none_or(|strike| !strike.is_suspension) {
             std::process::abort();
         }
+        self.struck.fetch_add(1, Ordering::Relaxed);
         if !suspend() {
             std::process::abort();
         }
@@ -143,7 +151,7 @@ mod tests {
 
     #[test]
     fn a_process_ends_at_the_pass_that_is_named_and_nowhere_else() {
-        let faults = FaultInjection::end(FaultPoint::Written, 2);
+        let faults = FaultInjection::default().end(FaultPoint::Written, 2);
         assert!(!faults.strikes_at(FaultPoint::Stamped));
         assert!(!faults.strikes_at(FaultPoint::Written));
         assert!(faults.strikes_at(FaultPoint::Written));
