@@ -123,11 +123,7 @@ impl StreamProject {
             tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build().unwrap();
         let done = command(folder.path(), &settings, &["apply"]).output().unwrap();
         assert!(done.status.success(), "{}", String::from_utf8_lossy(&done.stderr));
-        let view = runtime.block_on(async {
-            let url = format!("sqlite://{}", folder.path().join(".twinstore/registry.db").display());
-            let registered = Registry::open(&url).await.unwrap().registered().await.unwrap();
-            registered.view(&"user_clicks@1".parse().unwrap()).unwrap().clone()
-        });
+        let view = runtime.block_on(registered(folder.path(), "user_clicks@1"));
         let project = Self {
             online: online.in_folder(folder.path()),
             project: topic.name.clone(),
@@ -225,7 +221,17 @@ impl StreamProject {
 
     /// Rows that the log has.
     pub fn rows(&self) -> u64 {
-        self.runtime.block_on(self.log()).row_count()
+        self.rows_of(&self.view)
+    }
+
+    /// Another view of the project, as `NAME@V`.
+    pub fn other_view(&self, view: &str) -> Arc<View> {
+        self.runtime.block_on(registered(self.folder.path(), view))
+    }
+
+    /// Rows that the log of a view has.
+    pub fn rows_of(&self, view: &Arc<View>) -> u64 {
+        self.runtime.block_on(async { self.offline().log(view).await.unwrap() }).row_count()
     }
 
     /// Waits until the log has more rows than so many: the moment to do harm.
@@ -379,6 +385,13 @@ impl Drop for Streaming {
         drop(self.child.kill());
         drop(self.child.wait());
     }
+}
+
+/// A view as the registry of a project has it.
+async fn registered(folder: &Path, view: &str) -> Arc<View> {
+    let url = format!("sqlite://{}", folder.join(".twinstore/registry.db").display());
+    let registered = Registry::open(&url).await.unwrap().registered().await.unwrap();
+    registered.view(&view.parse().unwrap()).unwrap().clone()
 }
 
 fn command(folder: &Path, settings: &[(&str, String)], words: &[&str]) -> Command {

@@ -10,6 +10,9 @@ mod batch;
 #[path = "it/incidents.rs"]
 mod incidents;
 #[cfg(test)]
+#[path = "it/many_materializers.rs"]
+mod many_materializers;
+#[cfg(test)]
 #[path = "it/traced.rs"]
 mod traced;
 
