@@ -4,7 +4,7 @@ use std::fmt::Arguments;
 use std::io::{self, ErrorKind, Write};
 use std::sync::OnceLock;
 
-pub use feature::{counted, excerpt, thousands as count};
+pub use feature::{counted, excerpt, in_words, thousands as count};
 pub use pages::age;
 
 use comfy_table::presets::NOTHING;

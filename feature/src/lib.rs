@@ -71,7 +71,7 @@ pub use given::{Given, field, from_json, limits};
 pub use hexadecimal::{from_hexadecimal, hexadecimal};
 pub use key::{EntityKey, KeyError};
 pub use lateness::Lateness;
-pub use message::{counted, excerpt, nearest, thousands};
+pub use message::{counted, excerpt, in_words, nearest, thousands};
 pub use name::{Name, NameError, VersionId};
 pub use opening::{Opening, Openings, have_common_feature};
 pub use row::{AsOf, Position, Provenance, Row};

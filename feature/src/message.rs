@@ -65,9 +65,25 @@ pub fn counted(n: u64, what: &str) -> String {
     format!("{} {plural}", thousands(n))
 }
 
+/// A durable name as people read it: `too_late` is "too late". What is quoted in it keeps its underscores.
+pub fn in_words(name: &str) -> String {
+    let quoted = |index: usize| index % 2 == 1;
+    let parts = name.split('`').enumerate();
+    let parts =
+        parts.map(|(index, part)| if quoted(index) { part.to_owned() } else { part.replace('_', " ") });
+    parts.collect::<Vec<_>>().join("`")
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_reason_is_read_in_words_and_what_it_quotes_keeps_its_name() {
+        assert_eq!(in_words("too_far_ahead"), "too far ahead");
+        let quoted = "the expectation `arr_delay BETWEEN 0 AND 10` is_false, as `a_b`";
+        assert_eq!(in_words(quoted), "the expectation `arr_delay BETWEEN 0 AND 10` is false, as `a_b`");
+    }
 
     #[test]
     fn numbers_read_as_people_write_them() {

@@ -62,7 +62,7 @@ pub use loaded_files::is_loaded_as_a_whole;
 pub use migration::{
     ColumnSummary, DELAY_PERCENTILE, DateOrder, DateReport, HistoryDelay, MeasuredDelay, Migration,
     MigrationEnd, MigrationEvent, MigrationReport, MigrationState, MigrationWatch, Pace, StopRequest,
-    check_has_dates,
+    check_has_dates, is_offline_first,
 };
 pub(crate) use migration::{history_end, refuse_beside};
 pub use misfit::Misfit;

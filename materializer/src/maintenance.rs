@@ -10,6 +10,7 @@ use online::{Mender, Writer};
 use crate::blocking;
 use crate::error::MaterializerError;
 use crate::fold::{prefix, rebuild, sync};
+use crate::history::{is_offline_first, refuse_beside};
 use crate::load_lock::LoadLock;
 use crate::load_turn::LoadTurn;
 use crate::materializer::Materializer;
@@ -31,10 +32,13 @@ pub(crate) async fn remove<W: Writer>(
 impl<W: Mender> Materializer<W> {
     /// Writes every online row of the view again from its whole log, while others read and write: readers see the
     /// old row or the new one. It takes a turn, as loads do: a load whose rows are online ahead of their
-    /// commit starts over. Returns how many entities the log has.
+    /// commit starts over. Refused where nothing of the view is to be online yet. Returns how many entities the log has.
     pub async fn rebuild(&self, view: &Arc<View>) -> Result<u64, MaterializerError> {
         let _lock = LoadLock::acquire(&self.offline.log(view).await?).await?;
         let mut log = self.offline.log(view).await?;
+        if is_offline_first(&log).await? {
+            refuse_beside(&log, true).await?;
+        }
         let turn = match log.version() {
             Some(_) => Some(LoadTurn::begin(&mut log).await?),
             None => None,

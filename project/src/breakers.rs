@@ -7,6 +7,7 @@
 
 mod following;
 mod kept;
+mod last_good;
 mod rules;
 mod watch;
 

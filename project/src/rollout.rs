@@ -69,6 +69,12 @@ pub(crate) async fn cut_over(project: &Project, cutover: &CutOver) -> Result<Cut
         reason: cutover.reason.clone().or_else(|| cutover.overriding.clone()),
         overridden,
     };
+    if adds_answers {
+        // What was compared is what answers, and what a rollback brings back is what answered.
+        for plan in [&old, &new] {
+            project.begin_use(plan, "cutover").await?;
+        }
+    }
     let moved = registry.cut_over(&change, registered.generation(), project.now()).await?;
     Ok(CutOverDone { moved, gates })
 }

@@ -10,6 +10,7 @@ mod vacuuming;
 use std::time::{Duration, Instant};
 
 use feature::VersionId;
+use materializer::MaterializerError;
 use offline::Optimized;
 use online::Condition;
 
@@ -83,6 +84,10 @@ pub(crate) async fn rebuild(
     if let Condition::Replaced { aside: Some(aside) } = &condition {
         run.report(Event::StorePutAside { file: aside.clone() });
     }
+    let meant: Vec<VersionId> = match views {
+        [] => Vec::new(),
+        _ => named.iter().map(|target| target.view.id.clone()).collect(),
+    };
     let is_sound = condition == Condition::Sound && !project.is_emptied(&store, &registered).await?;
     let targets = if is_sound { named } else { targets_with(&registered, &[], |_| true)? };
     project.check_logs_of(&targets, &store).await?;
@@ -97,7 +102,16 @@ pub(crate) async fn rebuild(
     let mut rebuilt = Vec::new();
     for target in targets {
         let began = Instant::now();
-        let entities = materializer.rebuild(&target.view).await?;
+        let entities = match materializer.rebuild(&target.view).await {
+            // Not one that is named: nothing of it is to be online yet.
+            Err(error @ MaterializerError::MigrationUnfinished { .. })
+                if !meant.contains(&target.view.id) =>
+            {
+                tracing::warn!("{error}; nothing of it is put online before");
+                continue;
+            }
+            rebuilt => rebuilt?,
+        };
         breakers::keep_again(project, &registry, &materializer, &target.view).await?;
         rebuilt.push(RebuiltView { view: target.view.id.clone(), entities, took: began.elapsed() });
     }

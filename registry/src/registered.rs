@@ -4,7 +4,9 @@ use std::borrow::Cow;
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use feature::{Name, OnDemandView, Service, ServicePlan, ServiceRef, Source, VersionId, View, ViewSource};
+use feature::{
+    Name, OnDemandView, Percent, Service, ServicePlan, ServiceRef, Source, VersionId, View, ViewSource,
+};
 use serde::Serialize;
 
 use crate::body::{Body, DefinitionId};
@@ -43,6 +45,9 @@ pub struct Listed {
     pub version: Option<u32>,
     /// Whether it is the live version of a service; `None` for what has no live version.
     pub live: Option<bool>,
+    /// For how many of the entities it answers as a canary; `None` where it is none.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub canary: Option<Percent>,
     /// How many features it defines or gives; `None` for entities and sources.
     pub features: Option<usize>,
     /// Who answers for it.
@@ -351,9 +356,13 @@ impl Registered {
             Body::OnDemandView(view) => &view.about,
             Body::FeatureService(service) => &service.about,
         };
+        let canary = self.rollout(&name).and_then(|rollout| rollout.canary.as_ref());
+        let canary =
+            canary.filter(|one| kind == Kind::FeatureService && Some(one.version.version) == version);
         Listed {
             kind,
             version,
+            canary: canary.map(|canary| canary.percent),
             live: (kind == Kind::FeatureService).then(|| self.live(&name) == version),
             features: definition.body.features(|id| self.definition(id).map(|found| &found.body)),
             owner: about.owner.clone(),

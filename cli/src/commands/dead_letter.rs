@@ -46,7 +46,7 @@ fn list(found: &[RefusedRow], format: Format) -> Result<(), Failure> {
             view.to_string(),
             dead_letter.origin.clone(),
             dead_letter.position.to_string(),
-            dead_letter.reason.replace('_', " "),
+            output::in_words(&dead_letter.reason),
             start(&dead_letter.detail),
             start(&dead_letter.row),
         ]

@@ -94,7 +94,7 @@ fn notes(report: &LoadReport) -> Vec<String> {
     }
     notes.extend(report.absent.iter().cloned());
     for (reason, rows) in &report.refused {
-        notes.push(format!("{} refused: {}", counted(*rows, "row"), reason.replace('_', " ")));
+        notes.push(format!("{} refused: {}", counted(*rows, "row"), output::in_words(reason)));
     }
     for (expectation, rows) in &report.warned {
         notes.push(format!("{} against `{expectation}`, which only warns", counted(*rows, "row")));

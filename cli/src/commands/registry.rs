@@ -1,6 +1,6 @@
 //! `registry`: what is defined.
 
-use feature::Field;
+use feature::{Field, Percent};
 use twinstore::{
     FoundFeature, Kind, Listed, Meaning, Project, Reach, ServiceShown, Shown, ShownFeature,
     USED_BEFORE_RECORDS,
@@ -99,12 +99,17 @@ fn print_listed(listed: &[Listed]) {
 /// Whether a version is live, or comes to its end.
 fn state(listed: &Listed) -> String {
     let live = (listed.live == Some(true)).then(|| "live".to_owned());
+    let canary = listed.canary.map(canary);
     let retired = listed.retired.as_ref().map(|_| "retired".to_owned());
     let deprecated = listed.deprecated.as_ref().map(|deprecated| {
         let sunset = deprecated.sunset.to_string();
         format!("until {}", sunset.split('T').next().unwrap_or_default())
     });
-    [live, retired, deprecated].into_iter().flatten().collect::<Vec<_>>().join(", ")
+    [live, canary, retired, deprecated].into_iter().flatten().collect::<Vec<_>>().join(", ")
+}
+
+fn canary(percent: Percent) -> String {
+    format!("canary for {percent}")
 }
 
 async fn show(project: &Project, name: &str, format: Format) -> Result<(), Failure> {
@@ -134,7 +139,8 @@ fn print_one(shown: &Shown) {
     let listed = &shown.listed;
     let version = listed.version.map(|version| format!("@{version}")).unwrap_or_default();
     let live = if listed.live == Some(true) { ", live" } else { "" };
-    println!("{} {}{version}{live}", listed.kind.name(), listed.name);
+    let canary = listed.canary.map(|percent| format!(", {}", canary(percent))).unwrap_or_default();
+    println!("{} {}{version}{live}{canary}", listed.kind.name(), listed.name);
     if let Some(retired) = &listed.retired {
         println!(
             "end       {retired}, {}",

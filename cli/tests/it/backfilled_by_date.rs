@@ -176,10 +176,18 @@ fn another_process_pauses_it_and_nothing_is_online_until_it_was_resumed_to_its_e
     // What is loaded is in the log alone.
     assert!(!positions(&project, "airport_arrivals").is_empty());
     says(&project.ok(GET), &["NOT_FOUND"]);
-    for words in ["backfill airport_arrivals", "materialize airport_arrivals"] {
+    for words in
+        ["backfill airport_arrivals", "materialize airport_arrivals", "online rebuild airport_arrivals"]
+    {
         let refusal = project.refused(words);
         says(&refusal, &["the history of airport_arrivals@1 is loaded in part", "twinstore backfill status"]);
     }
+    // The others are written again, and nobody is sent to what puts a part online.
+    let rebuilt = project.run("online rebuild");
+    assert_eq!(rebuilt.code, Some(0), "{}", rebuilt.stderr);
+    says(&rebuilt.stderr, &["airport_arrivals@1 is loaded in part", "nothing of it is put online before"]);
+    assert!(!project.run("doctor").stdout.contains("online rebuild"));
+    says(&project.ok(GET), &["NOT_FOUND"]);
     project.ok("backfill resume airport_arrivals");
     equals_whole(&project, &whole, "resumed");
     let refusal = project.refused("backfill pause airport_arrivals");
@@ -521,6 +529,7 @@ fn a_stream_beside_it_begins_after_the_last_event_that_it_is_to_load_and_no_row_
     assert_eq!(resumed["state"], "done", "{resumed}");
     push(&project, 50);
     project.ok("stream --until-caught-up visits@1");
+    project.ok("verify --values visits@1");
     let rows = stored::rows(&project.path(".twinstore/offline/log/visits/v1"));
     let history = rows.iter().filter(|row| row["_position_kind"] == "0").count();
     assert_eq!((history, rows.len()), (400, 500));

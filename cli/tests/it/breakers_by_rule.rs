@@ -1,5 +1,6 @@
 //! Breakers that open by what is served: by answers that the log does not give, and by rows that are too old.
 
+use feature::Micros;
 use serde_json::{Value, json};
 use test_support::eventually;
 
@@ -74,10 +75,8 @@ fn a_source_that_stops_opens_a_breaker_whose_windows_stay_full_and_a_newer_row_c
         let body = json!({"source": "clicks", "rows": rows, "wait": "online"});
         assert_eq!(server.post("/v1/push", &body).0, 200);
     };
-    // So that something was readable at the moment of the newest event.
     push();
     eventually("it can be read", || read(&server)[1] == (json!(1), json!("PRESENT")));
-    push();
     eventually("it opens", || !project.json("breaker list")["breakers"].as_array().unwrap().is_empty());
     let opening = newest_opening(&project);
     assert_eq!(opening["rule"], "stale", "{opening}");
@@ -101,6 +100,60 @@ fn a_source_that_stops_opens_a_breaker_whose_windows_stay_full_and_a_newer_row_c
     eventually("readers get what is counted now", || read(&server)[1].1 == "PRESENT");
     assert_eq!(server.terminate().0, Some(0));
 }
+
+#[test]
+fn a_breaker_of_old_rows_holds_what_their_load_brought_and_nothing_older() {
+    let project = Project::empty();
+    project.write("features/v.yaml", BY_AGE);
+    project.write("twinstore.toml", "serve.grpc = \"127.0.0.1:0\"\nserve.http = \"127.0.0.1:0\"\n");
+    let row = |ago: i64, x: i64| {
+        let at = Micros::new(micros_now() - ago * 60_000_000).unwrap();
+        format!("k,at,x\n1,{at},{x}\n")
+    };
+    project.write("data/a.csv", row(180, 1));
+    project.ok("apply");
+    project.ok("backfill v");
+    // As a batch of every night is: older than promised when it comes.
+    project.write("data/b.csv", row(10, 2));
+    project.ok("materialize");
+    let server = Server::start(&project);
+    let features = json!({"service": "s", "entities": {"k": [1]}});
+    let held = || {
+        let columns = server.post("/v1/features", &features).1["columns"].clone();
+        ["x", "n"].map(|name| (columns[name]["values"][0].clone(), columns[name]["statuses"][0].clone()))
+    };
+    eventually("it opens", || held()[0].1 == "LAST_KNOWN_GOOD");
+    assert_eq!(held().map(|(value, _)| value), [json!(2), json!(2)]);
+    assert_eq!(newest_opening(&project)["rule"], "stale");
+    project.ok("verify --values");
+    assert_eq!(server.terminate().0, Some(0));
+}
+
+/// A view over files whose breaker opens where its rows are old.
+const BY_AGE: &str = "kind: entity
+name: user
+keys: {k: int64}
+---
+kind: source
+name: rows
+schema: {k: int64, at: timestamp, x: int64}
+event_time: at
+assumed_delay: 1m
+batch: {path: data}
+---
+kind: feature_view
+name: v
+version: 1
+entity: user
+source: rows
+breaker: {stale: 5m}
+features: {x: {latest: x}, n: {aggregate: count}}
+---
+kind: feature_service
+name: s
+version: 1
+features: [{from: v@1}]
+";
 
 /// Rows of visitors 1 and 2, of which half are refused.
 fn push_bad(server: &Server) {

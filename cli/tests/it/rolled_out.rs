@@ -47,7 +47,11 @@ pub fn two_versions() -> Project {
 
 /// Makes a version answer, whatever its gates say.
 pub fn cut_over(project: &Project, version: &str, percent: u8) {
-    project.ok(&format!("cutover late_arrival@{version} --percent {percent} --override tested"));
+    cut_over_to(project, &format!("late_arrival@{version}"), percent);
+}
+
+fn cut_over_to(project: &Project, service: &str, percent: u8) {
+    project.ok(&format!("cutover {service} --percent {percent} --override tested"));
 }
 
 fn request(service: &str, destinations: &[&str]) -> Value {
@@ -182,6 +186,8 @@ fn a_canary_answers_for_the_same_entities_in_every_way_of_reading_and_no_answer_
             "late_arrival@1"
         );
     }
+    says(&project.ok("registry list"), &["canary for 50%"]);
+    says(&project.ok("registry show late_arrival"), &["late_arrival@2, canary for 50%"]);
     // More entities: those that the canary had stay with it.
     cut_over(&project, "2", 90);
     let moved =
@@ -194,6 +200,33 @@ fn a_canary_answers_for_the_same_entities_in_every_way_of_reading_and_no_answer_
     server.waits_for(&request("late_arrival", &[two[0]]), |_, answer| answer["service"] == "late_arrival@1");
     assert_eq!(server.terminate().0, Some(0));
 }
+
+#[test]
+fn what_a_cutover_approved_is_not_edited_even_before_anybody_reads_it() {
+    for percent in [10, 100] {
+        let project = two_versions();
+        project.write("features/other.yaml", OTHER_SERVICE);
+        project.ok("apply");
+        // Nobody has read it: it may be edited.
+        project.edit("features/other.yaml", "[arrivals_1d]", "[last_delay]");
+        project.ok("apply");
+        cut_over_to(&project, "airport@2", percent);
+        project.edit("features/other.yaml", "airport_arrivals@2", "airport_arrivals@1");
+        says(&project.refused("apply"), &["feature_service `airport`", "version 2", "add version 3"]);
+    }
+}
+
+/// A service of both views of arrivals.
+const OTHER_SERVICE: &str = "kind: feature_service
+name: airport
+version: 1
+features: [{from: airport_arrivals@1, on: {airport: dest}, take: [last_delay]}]
+---
+kind: feature_service
+name: airport
+version: 2
+features: [{from: airport_arrivals@2, on: {airport: dest}, take: [arrivals_1d]}]
+";
 
 #[test]
 fn a_cutover_or_a_rollback_that_is_killed_has_happened_with_its_entry_or_not_at_all() {

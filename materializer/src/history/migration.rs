@@ -47,8 +47,10 @@ pub use pace::Pace;
 pub use watch::{Migration, MigrationEnd, MigrationEvent, MigrationReport, MigrationWatch};
 
 use crate::error::MaterializerError;
+use crate::history::loaded_files::has_first_load;
 use crate::markers::{self, MIGRATION_LOADED, MIGRATION_WHOLE};
 use crate::materializer::{Materializer, Target};
+use crate::stream_start;
 use date_load::DateLoad;
 
 /// How often a load is decided again because another writer committed in between.
@@ -126,6 +128,14 @@ pub(crate) async fn refuse_beside(log: &Log, needs_history: bool) -> Result<(), 
         }
         _ => Ok(()),
     }
+}
+
+/// Whether nothing of a view is to be online yet: its first history is being loaded by dates, or that was cancelled, and no
+/// stream began.
+pub async fn is_offline_first(log: &Log) -> Result<bool, MaterializerError> {
+    let is_done = markers::read(log, MIGRATION_WHOLE).await?.is_some();
+    let is_online = is_done || has_first_load(log).await? || stream_start::recorded(log).await?.is_some();
+    Ok(!is_online && MigrationState::of(log).await?.is_some())
 }
 
 /// The markers with which a whole load ends that also did what was left of a cancelled backfill by dates.

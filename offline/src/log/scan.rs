@@ -20,7 +20,7 @@ use futures::{Stream, StreamExt, TryStreamExt};
 use tokio::runtime::Handle;
 
 use crate::error::OfflineError;
-use crate::log::columns::{DATE, EVENT_TIME, POSITION_KIND, POSITION_MAJOR, POSITION_MINOR};
+use crate::log::columns::{AVAILABLE_AT, DATE, EVENT_TIME, POSITION_KIND, POSITION_MAJOR, POSITION_MINOR};
 use crate::log::commit::Added;
 use crate::log::storage::check_length;
 use crate::log::table::{DataFile, Table};
@@ -44,11 +44,27 @@ impl Log {
             let times = batch.column(0).as_primitive_opt::<TimestampMicrosecondType>();
             last = last.max(times.and_then(arrow::compute::max));
         }
+        self.moment(last)
+    }
+
+    /// When the first of the rows that happened on a date became available; `None` without any. It reads that date alone.
+    pub async fn first_available_of(&self, date: &str) -> Result<Option<Micros>, OfflineError> {
+        let mut batches = self.scan_date(date, &[AVAILABLE_AT])?;
+        let mut first = None;
+        while let Some(batch) = batches.next().await {
+            let batch = batch?;
+            let times = batch.column(0).as_primitive_opt::<TimestampMicrosecondType>();
+            first = first.into_iter().chain(times.and_then(arrow::compute::min)).min();
+        }
+        self.moment(first)
+    }
+
+    fn moment(&self, micros: Option<i64>) -> Result<Option<Micros>, OfflineError> {
         let corrupt = |error: feature::TimeError| OfflineError::Corrupt {
             what: format!("the {}", self.table.name()),
             why: error.to_string(),
         };
-        last.map(Micros::new).transpose().map_err(corrupt)
+        micros.map(Micros::new).transpose().map_err(corrupt)
     }
 
     /// How many rows the log has of a date: by the statistics of its files, where all have some.

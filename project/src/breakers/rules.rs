@@ -9,7 +9,7 @@ use crate::slo::before;
 /// The name of the rule of dates that have other values.
 const DRIFT: &str = "drift";
 /// The name of the rule of rows that are too old.
-const STALE: &str = "stale";
+pub(super) const STALE: &str = "stale";
 
 /// What one rule says of a view.
 pub(super) struct Ruling {
@@ -29,6 +29,8 @@ pub(super) struct KnownDrift {
     pub(super) date: Option<EventDate>,
     /// The columns that lie farther from the dates before than the breaker allows.
     pub(super) exceeding: Vec<String>,
+    /// The last moment at which no row of the date was readable.
+    pub(super) last_good: Option<Micros>,
 }
 
 /// A date whose values a person has seen and let pass, as of one version of its statistics, by closing what opened by them.
@@ -42,8 +44,7 @@ pub(super) struct Acknowledged {
 impl Acknowledged {
     /// What was acknowledged where the newest opening was closed, if it was opened by the drift of the date that is known.
     pub(super) fn of(newest: &BreakerRecord, known: &KnownDrift) -> Option<Self> {
-        let began = known.date.and_then(EventDate::start)?;
-        let is_of_it = newest.rule.as_deref() == Some(DRIFT) && newest.good_until >= began;
+        let is_of_it = newest.rule.as_deref() == Some(DRIFT) && newest.requested_at > known.last_good?;
         (is_of_it && newest.until.is_some()).then_some(Self {
             number: newest.number,
             date: known.date,
@@ -103,7 +104,8 @@ pub(super) fn skew(
     }
 }
 
-/// The newest event that is online is too old. The last good moment is that event's: windows were full then.
+/// The newest event that is online is too old. The last good moment is that from which the newest rows were readable, which
+/// is not known here and never before that event: windows were full then.
 /// Where a person has closed what opened by the same event, it is not found again.
 pub(super) fn stale(
     bound: Span,
@@ -149,7 +151,7 @@ pub(super) fn drift(
             date.map(|date| date.to_string()).unwrap_or_default(),
             bound.get()
         ),
-        good_until: date.and_then(EventDate::start).unwrap_or_else(|| before(now, breaker.window)),
+        good_until: known.and_then(|known| known.last_good).unwrap_or_else(|| before(now, breaker.window)),
     }
 }
 

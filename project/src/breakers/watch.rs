@@ -13,8 +13,8 @@ use registry::{BreakerRecord, Reason, Registry, RegistryError};
 use tokio::task::{Id, JoinSet};
 use tokio_util::sync::CancellationToken;
 
-use super::rules::{self, Acknowledged, KnownDrift, Ruling};
-use super::{Opens, SETTLED, drop_rows, drop_unexplained, keep_late_rows, open_with};
+use super::rules::{self, Acknowledged, KnownDrift, Ruling, STALE};
+use super::{Opens, SETTLED, drop_rows, drop_unexplained, keep_late_rows, last_good, open_with};
 use crate::background::{Background, noticed};
 use crate::error::ProjectError;
 use crate::followed_registry::FollowedRegistry;
@@ -60,6 +60,7 @@ impl BreakerWatch {
             windows: BTreeMap::new(),
             drifts: BTreeMap::new(),
             acknowledged: BTreeMap::new(),
+            settling: BTreeMap::new(),
             opening: JoinSet::new(),
             being_opened: HashMap::new(),
             said: BTreeMap::new(),
@@ -117,6 +118,8 @@ struct Watching {
     windows: BTreeMap<VersionId, Windows>,
     drifts: BTreeMap<VersionId, KnownDrift>,
     acknowledged: BTreeMap<VersionId, Acknowledged>,
+    /// Since when rows of views are too old whose last good moment is not settled.
+    settling: BTreeMap<VersionId, Micros>,
     /// Breakers that are being opened: a fold of a long log takes a while.
     opening: JoinSet<Result<(), ProjectError>>,
     being_opened: HashMap<Id, VersionId>,
@@ -246,8 +249,8 @@ impl Watching {
     ) -> Result<(), ProjectError> {
         let now = self.project.now();
         let open = newest.filter(|one| one.until.is_none());
-        let rulings = self.rulings(view, breaker, newest, now);
-        let broken = rulings.iter().find(|ruling| ruling.is_broken == Some(true));
+        let mut rulings = self.rulings(view, breaker, newest, now);
+        let broken = rulings.iter().position(|ruling| ruling.is_broken == Some(true));
         // What a person has opened, a person closes.
         let open_since = match open {
             Some(BreakerRecord { rule: None, .. }) => return Ok(()),
@@ -265,7 +268,10 @@ impl Watching {
         };
         match (breaker_step(open_since, is_broken, breaker.close_after, now), broken, open) {
             (BreakerStep::Open, Some(broken), _) => {
-                self.open(view, breaker, broken, newest);
+                let mut broken = rulings.swap_remove(broken);
+                if broken.rule != STALE || self.is_settled(view, &mut broken).await? {
+                    self.open(view, breaker, &broken, newest);
+                }
                 Ok(())
             }
             (BreakerStep::HoldOpen, _, Some(open)) => {
@@ -274,6 +280,20 @@ impl Watching {
             (BreakerStep::Close, _, Some(open)) => self.close(view, open, "its rules are kept again").await,
             _ => Ok(()),
         }
+    }
+
+    /// Takes the moment from which the newest rows of a view were readable for the last good one. Returns whether it is long
+    /// enough ago to be one; where rows come all along it is waited for only a while.
+    async fn is_settled(&mut self, view: &View, stale: &mut Ruling) -> Result<bool, ProjectError> {
+        let now = self.project.now();
+        let readable = last_good::newest_readable(&self.project, &view.id).await?;
+        stale.good_until = readable.map_or(stale.good_until, |readable| readable.max(stale.good_until));
+        let since = *self.settling.entry(view.id.clone()).or_insert(now);
+        let is_settled = stale.good_until <= before(now, SETTLED) || since <= before(now, SETTLED.times(2));
+        if is_settled {
+            self.settling.remove(&view.id);
+        }
+        Ok(is_settled)
     }
 
     /// Closes what a rule has opened.
@@ -370,11 +390,13 @@ impl Watching {
             let psi = column.drift.psi.filter(|psi| has_rows && *psi > bound.get())?;
             Some(format!("{} (PSI {psi:.2})", column.column))
         });
-        let known = KnownDrift {
-            version,
-            exceeding: exceeding.collect(),
-            date: newest.as_ref().map(|(date, _)| *date),
+        let exceeding: Vec<String> = exceeding.collect();
+        let date = newest.as_ref().map(|(date, _)| *date);
+        let last_good = match date.filter(|_| !exceeding.is_empty()) {
+            Some(date) => last_good::before_date(&store, view, date).await?,
+            None => None,
         };
+        let known = KnownDrift { version, date, exceeding, last_good };
         self.drifts.insert(view.id.clone(), known);
         Ok(())
     }

@@ -118,7 +118,7 @@ pub(super) async fn store(project: &Project, registered: &Registered) -> Vec<Fin
             }
         };
         (views, rows) = (views + 1, rows + stats.rows);
-        if stats.rows == 0 && log_rows(project, view).await > 0 {
+        if stats.rows == 0 && is_to_be_online(project, view).await {
             let lost = format!("the log of {} has rows, and the online store has none of them", view.id);
             findings
                 .push(Finding::wrong(Area::Store, lost).helped_by(Some(HelpTopic::Rebuild(view.id.clone()))));
@@ -177,7 +177,9 @@ pub(super) async fn served(project: &Project) -> Vec<Finding> {
 }
 
 /// How many rows the log of a view has; none where it cannot be read, which whoever reads it says.
-async fn log_rows(project: &Project, view: &Arc<View>) -> u64 {
-    let Ok(offline) = project.offline() else { return 0 };
-    offline.log(view).await.map_or(0, |log| log.row_count())
+/// Whether the log of a view has rows that are to be online, too.
+async fn is_to_be_online(project: &Project, view: &Arc<View>) -> bool {
+    let Ok(offline) = project.offline() else { return false };
+    let Ok(log) = offline.log(view).await else { return false };
+    log.row_count() > 0 && !materializer::is_offline_first(&log).await.unwrap_or(false)
 }

@@ -5,7 +5,7 @@
 use std::collections::BTreeMap;
 use std::fmt;
 
-use feature::{VersionId, counted, thousands};
+use feature::{VersionId, counted, in_words, thousands};
 use monitor::{Bounds, Figures, Measure, Observed};
 
 use crate::history::file_validator::DateCounts;
@@ -137,11 +137,7 @@ pub(super) fn check_refused(counts: DateCounts, reasons: &BTreeMap<String, u64>)
         return None;
     }
     let most = reasons.iter().max_by_key(|(_, rows)| **rows);
-    let most = most.map(|(reason, rows)| {
-        // An expectation is quoted, and its columns keep their names.
-        let reason = if reason.contains('`') { reason.clone() } else { reason.replace('_', " ") };
-        format!(", {} for: {reason}", thousands(*rows))
-    });
+    let most = most.map(|(reason, rows)| format!(", {} for: {}", thousands(*rows), in_words(reason)));
     Some(format!(
         "{} of its {} are refused, and {MOST_REFUSED_PERCENT}% may be{}",
         thousands(refused),

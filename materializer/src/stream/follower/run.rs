@@ -12,6 +12,7 @@ use super::state::{Beside, Flush, Follower, FollowerStart};
 use super::stream_options::StreamOptions;
 use crate::error::{FeedError, Halt, MaterializerError};
 use crate::fold::{prefix, sync};
+use crate::history::is_offline_first;
 use crate::maintenance;
 use crate::materializer::{Materializer, Target};
 use crate::statistics::{Scans, StatisticsKeeper};
@@ -265,7 +266,8 @@ impl<W: Mender, F: Feed> Follower<'_, W, F> {
 
     /// Whether the log has rows, and the online store none.
     async fn is_online_empty(&self) -> Result<bool, MaterializerError> {
-        Ok(self.log.row_count() > 0 && self.online.stats(&self.target.view.id).await?.rows == 0)
+        let is_empty = self.log.row_count() > 0 && self.online.stats(&self.target.view.id).await?.rows == 0;
+        Ok(is_empty && !is_offline_first(&self.log).await?)
     }
 
     /// Folds the whole log into the online store, which lost rows.
