@@ -219,52 +219,30 @@ impl Table {
         let before = self.version();
         self.refresh().await?;
         let Some(newest) = self.version() else { return Ok(Added::default()) };
-        let counters: HashSet<&str> = intent
-            .markers
-            .iter()
-            .map(|marker| marker.app.as_str())
-            .chain(intent.reads.iter().copied())
-            .collect();
-        let removed: HashSet<&str> = intent.actions.iter().filter_map(removes).collect();
-        let adds_files = intent.actions.iter().any(|action| matches!(action, Action::Add(_)));
-        let mut added = Added::default();
+        let bearing = Bearing::of(intent, before.is_some());
+        let (mut added, mut conflict, mut forgets) = (Added::default(), None, false);
+        // All of them are looked at, also once one is a conflict: an entity may be forgotten in any.
         for version in before.map_or(0, |before| before + 1)..=newest {
             for action in self.actions(version).await? {
-                match action {
-                    Action::Txn(moved)
-                        if counters.contains(moved.app_id.as_str()) && BatchGuard::Snapshot.is_on() =>
-                    {
-                        if [FORGOTTEN, FORGOTTEN_WHOLE].contains(&moved.app_id.as_str()) {
-                            self.discard(intent);
-                        }
-                        return Err(self.conflict(&format!("version {version} moved `{}`", moved.app_id)));
-                    }
-                    // What no commit named may be gone, and so what this one is about to name.
-                    Action::Txn(moved)
-                        if moved.app_id == WHOLE_FROM && adds_files && BatchGuard::Vacuum.is_on() =>
-                    {
-                        return Err(self.conflict(&format!("version {version} begins a vacuum")));
-                    }
-                    Action::Remove(_)
-                        if removes(&action).is_some_and(|name| removed.contains(name))
-                            && BatchGuard::RemovedFiles.is_on() =>
-                    {
-                        return Err(self.conflict(&format!("version {version} replaced the same files")));
-                    }
-                    Action::Metadata(_) | Action::Protocol(_) if before.is_some() => {
-                        return Err(self.conflict(&format!("version {version} changed the table itself")));
-                    }
-                    Action::Add(add) if add.data_change && intent.reads_rows => {
-                        return Err(
-                            self.conflict(&format!("version {version} added rows to `{}`", self.name()))
-                        );
-                    }
-                    Action::Add(add) if add.data_change => added.files.push(self.data_file(add)?),
-                    _ => {}
+                forgets |= bearing.forgets(&action);
+                conflict = conflict.or_else(|| bearing.conflict(version, &action, self.name()));
+                if let Action::Add(add) = action
+                    && add.data_change
+                    && conflict.is_none()
+                {
+                    added.files.push(self.data_file(add)?);
                 }
             }
         }
-        Ok(added)
+        match conflict {
+            None => Ok(added),
+            Some(why) => {
+                if forgets {
+                    self.discard(intent);
+                }
+                Err(self.conflict(&why))
+            }
+        }
     }
 
     /// Removes the files of a commit that is not made: they may hold rows of an entity that was forgotten meanwhile. What
@@ -319,6 +297,68 @@ impl Table {
 
     pub(crate) fn conflict(&self, why: &str) -> OfflineError {
         OfflineError::Conflict { table: self.name().to_owned(), why: why.to_owned() }
+    }
+}
+
+/// What of another's commit bears on an intent.
+struct Bearing<'a> {
+    /// The counters that it moves, and on which it was decided.
+    counters: HashSet<&'a str>,
+    /// The names of the files that it removes.
+    removed: HashSet<&'a str>,
+    adds_files: bool,
+    reads_rows: bool,
+    /// Whether there was a table when it was decided.
+    is_of_table: bool,
+}
+
+impl<'a> Bearing<'a> {
+    fn of(intent: &'a Intent<'_>, is_of_table: bool) -> Self {
+        let moved = intent.markers.iter().map(|marker| marker.app.as_str());
+        Self {
+            counters: moved.chain(intent.reads.iter().copied()).collect(),
+            removed: intent.actions.iter().filter_map(removes).collect(),
+            adds_files: intent.actions.iter().any(|action| matches!(action, Action::Add(_))),
+            reads_rows: intent.reads_rows,
+            is_of_table,
+        }
+    }
+
+    /// Why the intent cannot follow a commit that has this action; `None` if it can.
+    fn conflict(&self, version: u64, action: &Action, table: &str) -> Option<String> {
+        match action {
+            Action::Txn(moved)
+                if self.counters.contains(moved.app_id.as_str()) && BatchGuard::Snapshot.is_on() =>
+            {
+                Some(format!("version {version} moved `{}`", moved.app_id))
+            }
+            // What no commit named may be gone, and so what this one is about to name.
+            Action::Txn(moved)
+                if moved.app_id == WHOLE_FROM && self.adds_files && BatchGuard::Vacuum.is_on() =>
+            {
+                Some(format!("version {version} begins a vacuum"))
+            }
+            Action::Remove(_)
+                if removes(action).is_some_and(|name| self.removed.contains(name))
+                    && BatchGuard::RemovedFiles.is_on() =>
+            {
+                Some(format!("version {version} replaced the same files"))
+            }
+            Action::Metadata(_) | Action::Protocol(_) if self.is_of_table => {
+                Some(format!("version {version} changed the table itself"))
+            }
+            Action::Add(add) if add.data_change && self.reads_rows => {
+                Some(format!("version {version} added rows to `{table}`"))
+            }
+            _ => None,
+        }
+    }
+
+    /// Whether an action says that an entity is being forgotten, of whose rows the intent may have some.
+    fn forgets(&self, action: &Action) -> bool {
+        matches!(action, Action::Txn(moved)
+            if [FORGOTTEN, FORGOTTEN_WHOLE].contains(&moved.app_id.as_str())
+                && self.counters.contains(moved.app_id.as_str()))
     }
 }
 

@@ -9,6 +9,7 @@ use tempfile::TempDir;
 
 use crate::error::OfflineError;
 use crate::log::compaction::due;
+use crate::log::forgotten::FORGOTTEN;
 use crate::log::sample_batch::batch;
 use crate::log::storage::durable::steps::{self, Step};
 use crate::log::store::OfflineStore;
@@ -41,6 +42,23 @@ impl Logged {
     fn rows(&self) -> Vec<(&[Value], &Row)> {
         let entities = self.history.entities.iter();
         entities.flat_map(|(keys, rows)| rows.iter().map(|row| (keys.as_slice(), row))).collect()
+    }
+
+    /// How many files of rows lie in its folder, whether a commit names them or not.
+    async fn data_files(&self) -> usize {
+        let mut folders = vec![self.log().await.folder().unwrap()];
+        let mut files = 0;
+        while let Some(folder) = folders.pop() {
+            for entry in std::fs::read_dir(folder).unwrap() {
+                let entry = entry.unwrap();
+                match entry.file_type().unwrap().is_dir() {
+                    true if entry.file_name() == "_delta_log" => {}
+                    true => folders.push(entry.path()),
+                    false => files += usize::from(entry.path().extension().is_some_and(|is| is == "parquet")),
+                }
+            }
+        }
+        files
     }
 
     /// How often each position is in the log that is there now.
@@ -156,6 +174,31 @@ async fn a_commit_conflicts_with_what_it_was_decided_on_and_with_nothing_else() 
         found += batch.unwrap().num_rows();
     }
     assert_eq!(found, 3);
+}
+
+#[tokio::test]
+async fn a_commit_beside_which_an_entity_was_forgotten_leaves_no_file_whatever_else_is_a_conflict() {
+    // What others commit meanwhile, each a commit.
+    let (forget, other) = (FORGOTTEN, "loads");
+    for commits in [&[&[other, forget][..]][..], &[&[forget, other]], &[&[other], &[forget]]] {
+        let logged = Logged::new().await;
+        let rows = logged.rows();
+        let mut log = logged.log().await;
+        let mut appender = log.appender().await.unwrap();
+        let files = logged.data_files().await;
+        appender.write(batch(&Arc::new(logged.history.view.clone()), &rows[..5]));
+        appender.flush().await.unwrap();
+        assert!(logged.data_files().await > files, "there is something to leave");
+        for moved in commits {
+            let moves: Vec<Marker> =
+                moved.iter().map(|app| Marker { app: (*app).to_owned(), version: 99 }).collect();
+            logged.log().await.appender().await.unwrap().commit(&moves, &[]).await.unwrap();
+        }
+        let moves = [Marker { app: other.to_owned(), version: 100 }];
+        let refused = appender.commit(&moves, &[FORGOTTEN]).await;
+        assert!(matches!(refused, Err(OfflineError::Conflict { .. })), "{refused:?}");
+        assert_eq!(logged.data_files().await, files, "{commits:?}");
+    }
 }
 
 #[tokio::test]
