@@ -38,6 +38,7 @@ mod loaded_rows;
 mod locate;
 mod migration;
 mod misfit;
+mod mode;
 mod old_files;
 mod parquet;
 mod quarantine;

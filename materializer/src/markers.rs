@@ -127,6 +127,11 @@ pub(crate) fn quarantined(number: u32) -> String {
     format!("quarantined:{number}")
 }
 
+/// 1 of a file that a backfill began, or was to read: its rows are of the past, and only a backfill loads them.
+pub(crate) fn of_backfill(number: u32) -> String {
+    format!("of-backfill:{number}")
+}
+
 /// From which event time on the rows of a quarantined file were validated, in microseconds; the least number for all.
 pub(crate) fn quarantined_from(number: u32) -> String {
     format!("quarantined-from:{number}")
@@ -300,8 +305,9 @@ mod tests {
         assert_eq!(migration_undated(2), "migration-undated:2");
         assert_eq!(number_of_rows(7), "rows:7");
         assert_eq!(quarantined_before(7), "quarantined-before:7");
-        let of_ranges = [quarantined_from, quarantined_to, validated_in_part].map(|key| key(7));
-        assert_eq!(of_ranges, ["quarantined-from:7", "quarantined-to:7", "validated-in-part:7"]);
+        let of_ranges = [quarantined_from, quarantined_to, validated_in_part, of_backfill].map(|key| key(7));
+        let stored = ["quarantined-from:7", "quarantined-to:7", "validated-in-part:7", "of-backfill:7"];
+        assert_eq!(of_ranges, stored);
         let of_numbers = [
             refused_content,
             file_complete,

@@ -89,6 +89,11 @@ fn notes(report: &LoadReport) -> Vec<String> {
         let what: Vec<String> = loaded.into_iter().chain(waiting).collect();
         notes.push(format!("nothing new: {}", what.join(", ")));
     }
+    if report.files_of_backfill > 0 {
+        let help = in_commands(&HelpTopic::Backfill(report.view.clone()));
+        let files = counted(report.files_of_backfill as u64, "file");
+        notes.push(format!("{files} that a backfill began and did not load to the end left to it: {help}"));
+    }
     if !report.files_unread.is_empty() {
         notes.push(format!("not read: {}", report.files_unread.join(", ")));
     }

@@ -11,45 +11,14 @@ use transform::ViewTransform;
 
 use super::batch_checks::Hours;
 use super::batch_source::BatchSource;
-use super::event_range::EventRange;
 use super::file_validator::WaitingRows;
 use super::load_report::LoadReport;
 use super::loaded_rows::LoadedRows;
+use super::mode::Mode;
 use crate::load_turn::LoadTurn;
 use crate::materializer::{Materializer, Target};
 use crate::rows::accepted::AcceptedRows;
 use crate::statistics::StatisticsKeeper;
-
-/// How rows become available.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub(crate) enum Mode {
-    /// The log first, with declared or simulated availability; then the online store from it.
-    Backfill(EventRange),
-    /// The online store first; then the log, stamped with the moment of the acknowledgement.
-    Materialize,
-    /// The same for the rows of a file that was quarantined, by its number, in the range in which it was validated.
-    Release(u32, EventRange),
-}
-
-impl Mode {
-    /// The event times that are loaded.
-    pub(crate) fn range(self) -> EventRange {
-        match self {
-            Mode::Backfill(range) | Mode::Release(_, range) => range,
-            Mode::Materialize => EventRange::default(),
-        }
-    }
-
-    /// Whether rows are online before they are in the log.
-    pub(crate) fn is_online_first(self) -> bool {
-        !matches!(self, Mode::Backfill(_))
-    }
-
-    /// Whether everything that is new in the source is loaded.
-    pub(crate) fn is_whole(self) -> bool {
-        !matches!(self, Mode::Release(..)) && self.range().is_all()
-    }
-}
 
 /// Rows and markers of one commit.
 #[derive(Default)]

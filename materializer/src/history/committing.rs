@@ -4,9 +4,10 @@
 use offline::{BatchPoint, Written};
 use online::Mender;
 
-use super::chunk::{Chunk, Encoding, HistoryLoad, Mode};
+use super::chunk::{Chunk, Encoding, HistoryLoad};
 use super::load_report::LoadReport;
 use super::loaded_files;
+use super::mode::Mode;
 use crate::blocking;
 use crate::error::MaterializerError;
 use crate::fold::again;

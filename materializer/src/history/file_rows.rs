@@ -13,7 +13,7 @@ use tokio::sync::mpsc;
 
 use super::batch_checks;
 use super::batch_source::RowReader;
-use super::chunk::{HistoryLoad, Mode};
+use super::chunk::HistoryLoad;
 use super::event_range::EventRange;
 use super::file_validator::{FileCounts, FileValidator, ValidatedRows, WaitingRows};
 use super::files_to_load::FileToLoad;
@@ -21,6 +21,7 @@ use super::known_rows::known_rows;
 use super::load_report::{FileRead, LoadReport};
 use super::loaded_files::{self, QuarantineState};
 use super::loaded_rows::LoadedRows;
+use super::mode::Mode;
 use super::repeats::Repeats;
 use crate::blocking;
 use crate::error::MaterializerError;
@@ -50,6 +51,7 @@ impl<W: Mender> HistoryLoad<'_, W> {
         self.numbers = self.numbers.max(file.number + 1);
         let refused = loaded_files::refused(file.number, file.content, started_at);
         self.chunk.markers.extend(loaded_files::begun(&file.file, file.number, file.content, started_at));
+        self.chunk.markers.extend(self.mode.is_backfill().then(|| loaded_files::of_backfill(file.number)));
         self.fingerprints.push(loaded_files::fingerprint(&file.file, file.content));
         if !self.mode.range().is_all() && self.target.view.checks_batches() {
             self.chunk.markers.push(loaded_files::validated_in_part(file.number));

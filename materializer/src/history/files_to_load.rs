@@ -13,6 +13,7 @@ use super::batch_source::BatchSource;
 use super::file_content::{FileContent, RecordedContent};
 use super::load_report::LoadReport;
 use super::loaded_files::{self, QuarantineState};
+use super::mode::Mode;
 use super::source_file::SourceFile;
 use crate::blocking;
 use crate::error::MaterializerError;
@@ -38,6 +39,8 @@ pub(crate) struct FilesToLoad {
     pub(crate) table_id: Option<i64>,
     /// How many of its files wait in the quarantine, or are being released.
     pub(crate) quarantined: usize,
+    /// How many of its files are left to a backfill.
+    of_backfill: usize,
 }
 
 /// A file that is read.
@@ -60,10 +63,11 @@ impl FilesToLoad {
         batch_source: &Arc<dyn BatchSource>,
         log: &Log,
         dead_letters: &DeadLetters,
-        (now, released): (Micros, Option<u32>),
+        (now, mode): (Micros, Mode),
         report: &mut LoadReport,
     ) -> Result<Self, MaterializerError> {
         let view = &target.view;
+        let released = mode.released();
         let loaded = loaded_files::table_versions(log).await?;
         let found = batch_source.files(&view.id, loaded).await?;
         report.files_unread = found.unread;
@@ -75,7 +79,7 @@ impl FilesToLoad {
             log,
             dead_letters,
             unfinished,
-            released,
+            mode,
             changed: Vec::new(),
             is_table: found.table_version.is_some(),
             names: found.files.iter().map(|file| file.name.clone()).collect(),
@@ -90,6 +94,7 @@ impl FilesToLoad {
                 table_version: found.table_version.filter(|version| Some(*version) != loaded.whole),
                 table_id: found.table_id.filter(|id| Some(*id) != loaded.id),
                 quarantined: 0,
+                of_backfill: 0,
             },
         };
         let read = |file: SourceFile| async move {
@@ -113,6 +118,7 @@ impl FilesToLoad {
             return Err(MaterializerError::ContentChanged { view: view.id.clone(), files: choice.changed });
         }
         report.files_waiting = choice.files.quarantined;
+        report.files_of_backfill = choice.files.of_backfill;
         match released {
             Some(number) => Ok(choice.files.only(number, loaded_files::numbers(log).await?)),
             None => Ok(choice.files),
@@ -130,6 +136,7 @@ impl FilesToLoad {
             table_version: None,
             table_id: None,
             quarantined: 0,
+            of_backfill: 0,
         }
     }
 }
@@ -149,8 +156,8 @@ struct Choice<'a> {
     dead_letters: &'a DeadLetters,
     /// Files of which some others that hold rows of the same are not all loaded.
     unfinished: BTreeSet<BTreeSet<String>>,
-    /// The number of the quarantined file that is released.
-    released: Option<u32>,
+    /// How they are loaded.
+    mode: Mode,
     /// Loaded files that hold something else now.
     changed: Vec<String>,
     /// Whether the files are those of a table.
@@ -201,6 +208,10 @@ impl Choice<'_> {
         if matches!(load, Load::Known) && before.is_some_and(is_undecided) {
             self.files.quarantined += 1;
         }
+        if self.is_left_to_backfill(&file, &load).await? {
+            self.files.of_backfill += 1;
+            return Ok(false);
+        }
         let (number, resumes) = match load {
             Load::Known => {
                 let recorded = recorded.and_then(|recorded| recorded.fingerprint);
@@ -224,6 +235,8 @@ impl Choice<'_> {
                 let number = self.files.numbers_after;
                 self.files.numbers_after += 1;
                 self.files.numbered.push(loaded_files::numbered(&file, number));
+                let of_backfill = self.mode.is_backfill().then(|| loaded_files::of_backfill(number));
+                self.files.numbered.extend(of_backfill);
                 (number, false)
             }
         };
@@ -235,10 +248,30 @@ impl Choice<'_> {
         Ok(false)
     }
 
+    /// Whether rows of a file are of the past, so that only a backfill loads them: one began it, or the files from which it was
+    /// rewritten, and has not loaded all of it.
+    async fn is_left_to_backfill(&self, file: &SourceFile, load: &Load) -> Result<bool, MaterializerError> {
+        // The rows of these are no more of the past by a backfill than by any other load.
+        if self.mode != Mode::Materialize || self.target.view.is_static || self.target.input.is_some() {
+            return Ok(false);
+        }
+        let numbers = match load {
+            Load::Under { number, .. } => vec![*number],
+            Load::UnderNewNumber => loaded_files::numbers_of(self.log, &file.replaces).await?,
+            Load::Renamed(_) | Load::Known | Load::Changed => Vec::new(),
+        };
+        for number in numbers {
+            if loaded_files::is_left_by_backfill(self.log, number).await? {
+                return Ok(true);
+            }
+        }
+        Ok(false)
+    }
+
     /// How a file that was quarantined is loaded. Other content under its name is a new file, as nothing of it is in the
     /// log, unless it was released.
     fn quarantined(&self, number: u32, state: QuarantineState, is_complete: bool, is_same: bool) -> Load {
-        let is_released = self.released == Some(number);
+        let is_released = self.mode.released() == Some(number);
         match state {
             // Rows of another range of event times may be in the log.
             QuarantineState::Waiting if is_same && is_released => Load::Under { number, resumes: true },

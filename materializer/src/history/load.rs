@@ -14,12 +14,13 @@ use online::Mender;
 use transform::ViewTransform;
 
 use super::batch_source::BatchSource;
-use super::chunk::{Chunk, CommittedRows, HistoryLoad, Mode};
+use super::chunk::{Chunk, CommittedRows, HistoryLoad};
 use super::derived::DerivedSource;
 use super::event_range::EventRange;
 use super::file_validator::WaitingRows;
 use super::files_to_load::{FilesToLoad, has_history};
 use super::load_report::LoadReport;
+use super::mode::Mode;
 use super::{loaded_files, locate, migration, old_files, quarantine};
 use crate::blocking;
 use crate::error::MaterializerError;
@@ -100,9 +101,8 @@ impl<W: Mender> Materializer<W> {
         let mut report = LoadReport::new(view.id.clone());
         let source = self.batch_source(target, &log).await?;
         let now = (self.clock)();
-        let released = if let Mode::Release(number, _) = mode { Some(number) } else { None };
-        let files =
-            FilesToLoad::find(target, &source, &log, &dead_letters, (now, released), &mut report).await?;
+        let released = mode.released();
+        let files = FilesToLoad::find(target, &source, &log, &dead_letters, (now, mode), &mut report).await?;
         BatchPoint::Hashed.pass();
         if let Some(number) = released {
             self.first_use.begin(view).await?;
@@ -151,7 +151,7 @@ impl<W: Mender> Materializer<W> {
         for file in &files.files {
             load.load_file(file, progress).await?;
         }
-        if mode.is_whole() {
+        if mode.is_whole() && load.report.files_of_backfill == 0 {
             load.mark(Some(loaded_files::first_load()));
             let whole = migration::made_whole(&load.log).await?;
             whole.into_iter().for_each(|marker| load.mark(Some(marker)));

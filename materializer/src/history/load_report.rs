@@ -43,6 +43,8 @@ pub struct LoadReport {
     pub files_known: usize,
     /// Of these, files that wait in quarantine for a decision.
     pub files_waiting: usize,
+    /// Files that a backfill began and has not loaded to their end: a load of new rows leaves them to it.
+    pub files_of_backfill: usize,
     /// Files beside them that were not read: their names are hidden or of another format.
     pub files_unread: Vec<String>,
     /// Rows that were read from the files, within the requested range of event times.
@@ -104,6 +106,7 @@ impl LoadReport {
             files: 0,
             files_known: 0,
             files_waiting: 0,
+            files_of_backfill: 0,
             files_unread: Vec::new(),
             rows_read: 0,
             rows_loaded: 0,

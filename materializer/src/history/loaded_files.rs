@@ -111,6 +111,17 @@ pub(crate) async fn is_validated_in_part(log: &Log, number: u32) -> Result<bool,
     Ok(markers::read(log, &markers::validated_in_part(number)).await?.is_some())
 }
 
+/// The marker of a file that a backfill reads: what it leaves is loaded by a backfill too, as rows of the past.
+pub(crate) fn of_backfill(number: u32) -> Marker {
+    markers::marker(markers::of_backfill(number), 1)
+}
+
+/// Whether a backfill has begun a file, or was to read it, and has not loaded all of it.
+pub(crate) async fn is_left_by_backfill(log: &Log, number: u32) -> Result<bool, MaterializerError> {
+    let is_of_it = markers::read(log, &markers::of_backfill(number)).await?.is_some();
+    Ok(is_of_it && !is_complete(log, number).await?)
+}
+
 /// The markers with which the rows of a quarantined file begin to be loaded: as if its load had begun at the release.
 pub(crate) fn released(number: u32, at: Micros) -> [Marker; 3] {
     [

@@ -14,12 +14,14 @@ use online::Mender;
 use serde::Serialize;
 
 use super::batch_checks::{self, Compared, Hours};
-use super::chunk::{HistoryLoad, Mode};
+use super::chunk::HistoryLoad;
+use super::event_range::EventRange;
 use super::file_validator::FileValidator;
 use super::files_to_load::{FileToLoad, FilesToLoad};
 use super::known_rows::known_rows;
 use super::load_report::{LoadReport, QuarantineReport};
 use super::loaded_files::{self, QuarantineState};
+use super::mode::Mode;
 use super::repeats::Repeats;
 use crate::blocking;
 use crate::error::MaterializerError;
@@ -168,8 +170,9 @@ impl<W: Mender> Materializer<W> {
         let dead_letters = self.offline.dead_letters(view).await?;
         let source = self.batch_source(target, &log).await?;
         let (now, mut report) = ((self.clock)(), LoadReport::new(view.clone()));
+        let released = Mode::Release(number, EventRange::default());
         let files =
-            FilesToLoad::find(target, &source, &log, &dead_letters, (now, Some(number)), &mut report).await?;
+            FilesToLoad::find(target, &source, &log, &dead_letters, (now, released), &mut report).await?;
         match decision(&log, number).await? {
             Some(Decision::Waiting | Decision::Releasing) if files.files.is_empty() => {
                 Err(MaterializerError::QuarantinedFileGone { view: view.clone(), batch: number })

@@ -169,6 +169,7 @@ impl<W: Mender> DateLoad<'_, W> {
         let recorded = loaded_files::started_at(&self.log, &self.dead_letters, file.number).await?;
         let started_at = recorded.unwrap_or(self.begun.started_at);
         let mut markers = loaded_files::begun(&file.file, file.number, file.content, started_at).to_vec();
+        markers.push(loaded_files::of_backfill(file.number));
         markers.push(loaded_files::fingerprint(&file.file, file.content));
         Ok((markers, started_at))
     }

@@ -27,10 +27,12 @@ use super::whole_files::WholeFiles;
 use crate::error::MaterializerError;
 use crate::fold::prefix;
 use crate::history::batch_source::BatchSource;
+use crate::history::event_range::EventRange;
 use crate::history::file_validator::WaitingRows;
 use crate::history::files_to_load::{FileToLoad, FilesToLoad};
 use crate::history::load_report::LoadReport;
 use crate::history::loaded_files;
+use crate::history::mode::Mode;
 use crate::history::repeats::Repeats;
 use crate::load_lock::LoadLock;
 use crate::load_turn::LoadTurn;
@@ -121,8 +123,15 @@ impl<'a, W: Mender> DateLoad<'a, W> {
         let batch_source = materializer.batch_source(target, &log).await?;
         let now = (materializer.clock)();
         let mut found = LoadReport::new(view.id.clone());
-        let files =
-            FilesToLoad::find(target, &batch_source, &log, &dead_letters, (now, None), &mut found).await?;
+        let files = FilesToLoad::find(
+            target,
+            &batch_source,
+            &log,
+            &dead_letters,
+            (now, Mode::Backfill(EventRange::default())),
+            &mut found,
+        )
+        .await?;
         BatchPoint::Hashed.pass();
         let previous = match &migration.previous {
             Some(previous) => Some(materializer.offline.log(previous).await?),
