@@ -39,6 +39,7 @@ mod locate;
 mod migration;
 mod misfit;
 mod old_files;
+mod other_kind;
 mod parquet;
 mod quarantine;
 mod query;
@@ -66,6 +67,7 @@ pub use migration::{
 };
 pub(crate) use migration::{history_end, refuse_beside};
 pub use misfit::Misfit;
+pub use other_kind::other_kind;
 pub use quarantine::{Decision, QuarantinedFile, quarantined};
 pub use query::{Database, ExtractReport, check_query, extract};
 pub use source_file::{SourceFile, SourceFiles, TableVersions};
