@@ -161,6 +161,19 @@ pub enum MaterializerError {
         /// The source's table.
         path: String,
     },
+    /// A source that is of another kind than when its view was loaded.
+    #[error(
+        "the source of {view} is {is} now, and was {was} when it was loaded, so which of its rows are loaded is not known and all of them would be loaded again: put back what it was, or define {}@{} and backfill that",
+        .view.name, .view.version + 1
+    )]
+    OtherKind {
+        /// The view.
+        view: VersionId,
+        /// What it was.
+        was: &'static str,
+        /// What it is, and where it lies.
+        is: String,
+    },
     /// New rows of a source whose history was never loaded.
     #[error("{view} was never backfilled")]
     NeverBackfilled {

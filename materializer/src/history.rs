@@ -40,6 +40,7 @@ mod migration;
 mod misfit;
 mod mode;
 mod old_files;
+mod other_kind;
 mod parquet;
 mod quarantine;
 mod query;
@@ -67,6 +68,7 @@ pub use migration::{
 };
 pub(crate) use migration::{history_end, refuse_beside};
 pub use misfit::Misfit;
+pub use other_kind::other_kind;
 pub use quarantine::{Decision, QuarantinedFile, quarantined};
 pub use query::{Database, ExtractReport, check_query, extract};
 pub use source_file::{SourceFile, SourceFiles, TableVersions};

@@ -94,12 +94,13 @@ pub(crate) fn file_number(name: &str) -> String {
     format!("file:{name}")
 }
 
-/// The first 63 bits of the hash of a loaded file's bytes.
+/// The first 63 bits of the hash of a loaded file's bytes, without their compression; older logs have that of its compressed
+/// bytes.
 pub(crate) fn file_content(name: &str) -> String {
     format!("content:{name}")
 }
 
-/// The number of the file whose rows these are: the first 63 bits of the hash of its bytes and of the values that the names
+/// The number of the file whose rows these are: the first 63 bits of the hash of its bytes, as for its content, and of the values that the names
 /// of its folders give.
 pub(crate) fn number_of_rows(hash: i64) -> String {
     format!("rows:{hash}")

@@ -562,6 +562,16 @@ pub enum ProjectError {
         /// The view.
         view: VersionId,
     },
+    /// More threads than a training set is read with.
+    #[error(
+        "a training set is read with up to {most} threads, and {threads} are given: name fewer, or none for one for each core"
+    )]
+    TooManyThreads {
+        /// How many were to read.
+        threads: usize,
+        /// How many may.
+        most: usize,
+    },
     /// Gates of a cutover fail.
     #[error(
         "{to} cannot replace the live version yet:\n{}",

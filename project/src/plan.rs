@@ -2,17 +2,19 @@
 //! may become, is part of every plan.
 
 use std::fmt;
+use std::sync::Arc;
 
 use access::Action;
 use feature::{Batch, BatchQuery, Name, Source, View, thousands};
-use materializer::{Heads, Misfit};
+use materializer::{Heads, Misfit, Target};
 use online::{Layout, MAX_ROW_BYTES};
-use registry::{Applied, Body, Definitions, Plan, RowBound};
+use registry::{Applied, Body, Definitions, Plan, Registered, RowBound};
 use serde::Serialize;
 
 use crate::error::ProjectError;
 use crate::extracting;
 use crate::project::Project;
+use crate::targets::target;
 
 /// No text, bytes or list of any length is taken to be longer, in bytes, when a row is bounded.
 pub const BOUNDED_VALUE_BYTES: usize = 256;
@@ -79,7 +81,8 @@ pub(crate) async fn plan(project: &Project) -> Result<PlannedChanges, ProjectErr
     };
     let definitions = Definitions::read(&project.folder, &registered)?;
     let plan = Plan::of(&definitions, &registered, &ROW_BOUND).with_training_sets(&definitions, &sets);
-    let misfits = misfits(project, &definitions).await;
+    let mut misfits = misfits(project, &definitions).await;
+    misfits.extend(of_other_kind(project, &definitions, &registered).await?);
     Ok(PlannedChanges { plan, misfits })
 }
 
@@ -108,6 +111,35 @@ async fn of_query(project: &Project, source: &Source, query: &BatchQuery) -> Vec
         Ok(Err(why)) => of_source(format!("{why}, so the columns of its query were not checked")),
         Err(error) => of_source(error.to_string()),
     }
+}
+
+/// What nothing more is loaded of, since views have loaded it as a source of another kind.
+async fn of_other_kind(
+    project: &Project,
+    definitions: &Definitions,
+    registered: &Registered,
+) -> Result<Vec<SourceMisfit>, ProjectError> {
+    let offline = project.offline()?;
+    let mut found = Vec::new();
+    for definition in definitions.iter() {
+        let Body::Source { source, .. } = &definition.body else { continue };
+        for view in registered.views() {
+            let loaded = target(registered, view.clone())?;
+            if loaded.source.name != source.name || loaded.input.is_some() {
+                continue;
+            }
+            let as_defined = Target { source: Arc::new(Source::clone(source)), ..loaded };
+            // A log that cannot be read is named by loads.
+            let problem =
+                materializer::other_kind(&offline, &project.folder, &as_defined).await.ok().flatten();
+            found.extend(problem.map(|problem| SourceMisfit {
+                definition: definition.file.to_string(),
+                source: source.name.clone(),
+                misfit: Misfit { file: None, row: None, column: None, problem, rows: 0 },
+            }));
+        }
+    }
+    Ok(found)
 }
 
 async fn misfits(project: &Project, definitions: &Definitions) -> Vec<SourceMisfit> {

@@ -203,7 +203,7 @@ fn a_part_goes_on_with_its_files_when_they_were_compacted_meanwhile() {
 }
 
 /// OPTIMIZE, then VACUUM: the rows of files are in another, and the files are gone.
-fn rewrite(delta: &mut DeltaProject, before: &[&str], after: &str, rows: &[Landing]) {
+pub fn rewrite(delta: &mut DeltaProject, before: &[&str], after: &str, rows: &[Landing]) {
     let added = delta.add(after, rows, false);
     let removed = before.iter().map(|name| remove(name, false));
     delta.commit(&removed.chain([added]).collect::<Vec<_>>());

@@ -143,6 +143,8 @@ mod retained;
 #[cfg(test)]
 mod retired;
 #[cfg(test)]
+mod rewritten;
+#[cfg(test)]
 mod rolled_out;
 #[cfg(test)]
 mod served;

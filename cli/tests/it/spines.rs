@@ -195,3 +195,18 @@ fn labels_outside_the_days_of_a_log_are_counted() {
         ],
     );
 }
+
+#[test]
+fn more_threads_than_a_join_takes_are_refused_and_more_jobs_than_files_are_idle() {
+    let project = Project::loaded();
+    project.write("s.csv", "dest,tailnum,distance,t\nLAX,N1,1,2013-06-08T01:00:00Z\n");
+    let build = "training-set --service late_arrival --spine s.csv --time t --out o.csv --threads";
+    for threads in [1_025, usize::MAX] {
+        let said = ["up to 1024 threads", &format!("{threads} are given")];
+        says(&project.refused(&format!("{build} {threads}")), &said);
+    }
+    project.ok(&format!("{build} 1024"));
+    let project = Project::sample();
+    project.ok("apply");
+    project.ok(&format!("backfill start airport_arrivals --jobs {}", usize::MAX));
+}

@@ -35,6 +35,7 @@ impl MaterializerError {
             | Self::ContentChanged { .. }
             | Self::RowsRemoved { .. }
             | Self::OtherTable { .. }
+            | Self::OtherKind { .. }
             | Self::NeverBackfilled { .. }
             | Self::History { .. }
             | Self::RangeOfStatic { .. }

@@ -5,6 +5,9 @@
 //! writes into a file, also in place and keeping its size, changes its times; the change time cannot be set back.
 //! A change within the resolution of those times would not show, so of a file that was changed less than two
 //! seconds before it was hashed no fingerprint is recorded, and it is hashed again the next time.
+//!
+//! What a compressed file holds is its text: compressing a file, in another way or not any more, makes it no other one.
+//! Logs of before have the hash of its compressed bytes, and it is still the file that they name.
 
 use std::fs;
 use std::os::unix::fs::MetadataExt;
@@ -12,6 +15,7 @@ use std::os::unix::fs::MetadataExt;
 use feature::Micros;
 use sha2::{Digest, Sha256};
 
+use super::file_text;
 use super::source_file::SourceFile;
 use crate::error::MaterializerError;
 use crate::markers::first_63_bits;
@@ -30,8 +34,10 @@ pub(crate) struct RecordedContent {
 /// The content of a file, and which file it was.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(crate) struct FileContent {
-    /// The first 63 bits of the SHA-256 of its bytes.
+    /// The first 63 bits of the SHA-256 of its bytes, without their compression.
     pub(crate) hash: i64,
+    /// The same of its bytes as they are stored.
+    stored: i64,
     /// A fingerprint of its identity, size and times; `None` if it was changed too recently.
     pub(crate) fingerprint: Option<i64>,
     /// Whether it was read to know that.
@@ -63,11 +69,19 @@ impl FileContent {
         let fingerprint = identity.fingerprint(now);
         let unchanged =
             recorded.filter(|recorded| recorded.fingerprint.is_some() && recorded.fingerprint == fingerprint);
-        let (hash, is_read) = match unchanged {
-            Some(recorded) => (recorded.hash, false),
-            None => (hash(file)?, true),
+        let (hash, stored, is_read) = match unchanged {
+            Some(recorded) => (recorded.hash, recorded.hash, false),
+            None => {
+                let (hash, stored) = hashes(file)?;
+                (hash, stored, true)
+            }
         };
-        Ok(Self { hash, fingerprint, is_read, identity })
+        Ok(Self { hash, stored, fingerprint, is_read, identity })
+    }
+
+    /// Whether this content was recorded as this hash.
+    pub(crate) fn is(self, recorded: i64) -> bool {
+        recorded == self.hash || recorded == self.stored
     }
 
     /// Whether the file is still the one whose content this is. If so, the rows that were read from it meanwhile
@@ -110,11 +124,20 @@ impl FileIdentity {
 impl FileContent {
     /// The first 63 bits of a hash of its bytes and of the values that the names of its folders give: of its rows.
     pub(crate) fn of_rows(&self, file: &SourceFile) -> i64 {
+        Self::with_partition(self.hash, file)
+    }
+
+    /// What may be recorded of its rows: that, and the same of its bytes as they are stored.
+    pub(crate) fn recorded_of_rows(&self, file: &SourceFile) -> [i64; 2] {
+        [self.hash, self.stored].map(|hash| Self::with_partition(hash, file))
+    }
+
+    fn with_partition(content: i64, file: &SourceFile) -> i64 {
         if file.partition.is_empty() {
-            return self.hash;
+            return content;
         }
         let mut hash = Sha256::new();
-        hash.update(self.hash.to_le_bytes());
+        hash.update(content.to_le_bytes());
         for (name, value) in &file.partition {
             for text in [Some(name), value.as_ref()] {
                 // A null is no text, and no text ends where another begins.
@@ -127,11 +150,20 @@ impl FileContent {
     }
 }
 
-/// The first 63 bits of the SHA-256 of a file's bytes.
-fn hash(file: &SourceFile) -> Result<i64, MaterializerError> {
+/// The first 63 bits of the SHA-256 of a file's bytes, without their compression and as they are stored.
+fn hashes(file: &SourceFile) -> Result<(i64, i64), MaterializerError> {
     let failed = |error: std::io::Error| MaterializerError::file(&file.path, error);
-    let digest = files::open(&file.path).and_then(offline::digest_of);
-    digest.map(|digest| first_63_bits(&digest)).map_err(failed)
+    let stored = files::open(&file.path).and_then(offline::digest_of).map_err(failed)?;
+    let stored = first_63_bits(&stored);
+    if !file_text::is_compressed(&file.path) {
+        return Ok((stored, stored));
+    }
+    match file_text::decompressed(&file.path).and_then(offline::digest_of) {
+        Ok(plain) => Ok((first_63_bits(&plain), stored)),
+        Err(error) if error.raw_os_error().is_some() => Err(failed(error)),
+        // It is not whole, which is refused before its first row is loaded.
+        Err(_) => Ok((stored, stored)),
+    }
 }
 
 #[cfg(test)]
@@ -186,6 +218,43 @@ mod tests {
         assert!(!two.is_still_of(&file).unwrap());
         fs::remove_file(&path).unwrap();
         assert!(two.is_still_of(&file).is_err());
+    }
+
+    #[test]
+    fn a_compressed_file_holds_its_text_and_is_the_one_that_was_recorded_by_its_bytes() {
+        let folder = tempfile::tempdir().unwrap();
+        let of = |name: &str, bytes: &[u8]| {
+            let path = folder.path().join(name);
+            fs::write(&path, bytes).unwrap();
+            FileContent::of(&file(&path), None, changed_at(&path)).unwrap()
+        };
+        let text = b"k,x\n1,2\n";
+        let gzip = |level| {
+            let mut gzip = flate2::write::GzEncoder::new(Vec::new(), level);
+            std::io::Write::write_all(&mut gzip, text).unwrap();
+            gzip.finish().unwrap()
+        };
+        let (stored, fast) = (gzip(flate2::Compression::none()), gzip(flate2::Compression::fast()));
+        assert_ne!(stored, fast);
+        let plain = of("a.csv", text);
+        for (name, bytes) in [
+            ("a.csv.gz", stored.clone()),
+            ("b.CSV.GZ", fast),
+            ("a.csv.zst", zstd::encode_all(&text[..], 1).unwrap()),
+        ] {
+            let content = of(name, &bytes);
+            assert_eq!(content.hash, plain.hash, "{name}");
+            // As logs of before have it.
+            let recorded = first_63_bits(&Sha256::digest(&bytes).into());
+            assert!(content.is(recorded) && content.is(plain.hash) && !content.is(plain.hash + 1), "{name}");
+            let path = folder.path().join(name);
+            assert_eq!(content.recorded_of_rows(&file(&path)), [plain.hash, recorded], "{name}");
+        }
+        // One that is cut holds what is stored, and other bytes are other content.
+        let cut = of("c.csv.gz", &stored[..stored.len() - 3]);
+        assert!(
+            !cut.is(plain.hash) && cut.is(first_63_bits(&Sha256::digest(&stored[..stored.len() - 3]).into()))
+        );
     }
 
     #[test]

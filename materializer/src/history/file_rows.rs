@@ -151,8 +151,13 @@ impl<W: Mender> HistoryLoad<'_, W> {
             (None, []) => None,
             (None, numbers) => Some(LoadedRows::read(&self.log, &self.target.view, numbers).await?),
         };
+        let expired_before = match file.may_be_loaded() {
+            true => self.log.expired_before().await?,
+            false => None,
+        };
         let validator = FileValidator {
             known,
+            expired_before,
             repeats,
             range: self.mode.range(),
             ..self.validator_of_all(file, started_at)
@@ -178,6 +183,7 @@ impl<W: Mender> HistoryLoad<'_, W> {
             origin: file.file.name.clone(),
             number: file.number,
             known: RoaringTreemap::new(),
+            expired_before: None,
             repeats: Repeats::default(),
             started_at,
             range: EventRange::default(),

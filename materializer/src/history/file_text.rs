@@ -56,7 +56,14 @@ pub(crate) fn text(path: &Path) -> io::Result<Box<dyn BufRead + Send>> {
     Err(io::Error::new(io::ErrorKind::InvalidData, why))
 }
 
-fn decompressed(path: &Path) -> io::Result<Box<dyn BufRead + Send>> {
+/// Whether a file's name says that it is compressed.
+pub(crate) fn is_compressed(path: &Path) -> bool {
+    let name = path.to_string_lossy().to_lowercase();
+    name.ends_with(".gz") || name.ends_with(".zst")
+}
+
+/// What a file holds, without the compression that its name says.
+pub(crate) fn decompressed(path: &Path) -> io::Result<Box<dyn BufRead + Send>> {
     let file = files::open(path)?;
     let stored_bytes = file.metadata()?.len();
     let file = BufReader::with_capacity(BUFFER_BYTES, file);
@@ -108,8 +115,7 @@ impl<R: Read> Read for Decompressed<R> {
 
 /// Reads a compressed file to its end: most damage shows only there. Blocks.
 pub(crate) fn check_compressed(path: &Path) -> io::Result<()> {
-    let name = path.to_string_lossy().to_lowercase();
-    if !name.ends_with(".gz") && !name.ends_with(".zst") {
+    if !is_compressed(path) {
         return Ok(());
     }
     let damaged = |why: &dyn std::fmt::Display| {

@@ -40,6 +40,8 @@ pub(crate) struct FileValidator {
     pub(crate) number: u32,
     /// The numbers of the rows that the log has already.
     pub(crate) known: RoaringTreemap,
+    /// The moment before which retention has dropped the rows that were loaded: what is read of them again is known.
+    pub(crate) expired_before: Option<Micros>,
     /// The rows that are refused because they repeat others.
     pub(crate) repeats: Repeats,
     /// The recorded start of its load.
@@ -243,7 +245,7 @@ impl FileValidator {
     ) -> Result<Selected<'a>, MaterializerError> {
         let SourceRows { first_row, batch, unreadable, .. } = rows;
         let takes_all = self.range.is_all() && self.without.is_none() && self.dates.is_none();
-        let times = match takes_all && self.stream_start.is_none() {
+        let times = match takes_all && self.stream_start.is_none() && self.expired_before.is_none() {
             true => None,
             false => self.transform.event_times(batch)?,
         };
@@ -266,6 +268,8 @@ impl FileValidator {
                 && date.is_none_or(|(date, wanted)| wanted.contains(&date));
             let is_of_stream =
                 self.stream_start.zip(event_time).is_some_and(|(start, event)| event >= start.get());
+            let is_expired =
+                self.expired_before.zip(event_time).is_some_and(|(before, event)| event < before.get());
             if !is_in_range {
                 counts.outside_range += 1;
                 continue;
@@ -279,7 +283,7 @@ impl FileValidator {
             if is_of_stream {
                 counts.of_stream += 1;
                 of_date.of_stream += 1;
-            } else if self.known.contains(first_row + row as u64) {
+            } else if is_expired || self.known.contains(first_row + row as u64) {
                 counts.known += 1;
                 of_date.known += 1;
             } else if let Some(key) = forgotten(row) {

@@ -14,6 +14,7 @@ use super::file_content::{FileContent, RecordedContent};
 use super::load_report::LoadReport;
 use super::loaded_files::{self, QuarantineState};
 use super::mode::Mode;
+use super::other_kind;
 use super::source_file::SourceFile;
 use crate::blocking;
 use crate::error::MaterializerError;
@@ -53,6 +54,16 @@ pub(crate) struct FileToLoad {
     pub(crate) resumes: bool,
     /// Of a file that was rewritten from others: the numbers of those that the log has rows of.
     pub(crate) counted_in: Vec<u32>,
+    /// The numbers of those of which nothing is loaded, as they wait in quarantine or were dropped. Which of the file's
+    /// rows are theirs is not known.
+    pub(crate) not_loaded: Vec<u32>,
+}
+
+impl FileToLoad {
+    /// Whether rows of it may have been in the log before.
+    pub(crate) fn may_be_loaded(&self) -> bool {
+        self.resumes || !self.counted_in.is_empty()
+    }
 }
 
 impl FilesToLoad {
@@ -70,6 +81,7 @@ impl FilesToLoad {
         let released = mode.released();
         let loaded = loaded_files::table_versions(log).await?;
         let found = batch_source.files(&view.id, loaded).await?;
+        other_kind::refuse(target, log, loaded, &found).await?;
         report.files_unread = found.unread;
         let unfinished = unfinished(log, &found.files).await?;
         let is_first = loaded.whole.is_none() && loaded.first.is_none();
@@ -244,7 +256,8 @@ impl Choice<'_> {
         let (batch_source, checked) = (self.batch_source.clone(), file.clone());
         blocking::run(move || batch_source.check_whole(&checked)).await??;
         let counted_in = loaded_files::numbers_of(self.log, &file.replaces).await?;
-        self.files.files.push(FileToLoad { file, content, number, resumes, counted_in });
+        let not_loaded = loaded_files::not_loaded(self.log, &counted_in).await?;
+        self.files.files.push(FileToLoad { file, content, number, resumes, counted_in, not_loaded });
         Ok(false)
     }
 
@@ -297,10 +310,10 @@ impl Choice<'_> {
         let Some(before) = before else { return self.new_name(file, content).await };
         let number = before.number;
         if let (Some(state), Some(recorded)) = (before.quarantine, before.content) {
-            return Ok(self.quarantined(number, state, before.is_complete, recorded.hash == content.hash));
+            return Ok(self.quarantined(number, state, before.is_complete, content.is(recorded.hash)));
         }
         Ok(match before.content {
-            Some(recorded) if recorded.hash == content.hash => {
+            Some(recorded) if content.is(recorded.hash) => {
                 // If a static file's old content is back before the new one was loaded, it is in the log.
                 let is_whole =
                     before.is_complete || (is_static && !loaded_files::is_begun(self.log, number).await?);
@@ -311,7 +324,7 @@ impl Choice<'_> {
             }
             // Nothing of it is in the log: at most refused rows, perhaps of other content.
             None => match loaded_files::refused_content(self.dead_letters, number).await? {
-                Some(refused) if refused != content.hash => Load::UnderNewNumber,
+                Some(refused) if !content.is(refused) => Load::UnderNewNumber,
                 _ => Load::Under { number, resumes: false },
             },
             Some(_) if is_static => Load::UnderNewNumber,

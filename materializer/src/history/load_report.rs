@@ -13,7 +13,7 @@ use crate::rows::counts::add_counts;
 pub struct FileRead {
     /// Its path below the source's folder.
     pub name: String,
-    /// The first 63 bits of the SHA-256 of its bytes.
+    /// The first 63 bits of the SHA-256 of its bytes, without their compression.
     pub content: i64,
     /// Rows that were read from it, within the requested range of event times.
     pub rows: u64,

@@ -190,6 +190,17 @@ pub(crate) async fn numbers_of(log: &Log, names: &BTreeSet<String>) -> Result<Ve
     Ok(numbers)
 }
 
+/// Those of these files of which nothing is loaded, as they wait in quarantine or were dropped.
+pub(crate) async fn not_loaded(log: &Log, numbers: &[u32]) -> Result<Vec<u32>, MaterializerError> {
+    let mut found = Vec::new();
+    for number in numbers {
+        if let Some(QuarantineState::Waiting | QuarantineState::Dropped) = quarantine(log, *number).await? {
+            found.push(*number);
+        }
+    }
+    Ok(found)
+}
+
 /// Whether a commit of these markers and no rows would change nothing.
 pub(crate) async fn has_all(log: &Log, markers: &[Marker]) -> Result<bool, MaterializerError> {
     for marker in markers {
@@ -270,18 +281,19 @@ pub(crate) fn renamed(file: &SourceFile, number: u32, content: FileContent) -> [
     [numbered(file, number), markers::marker(markers::file_content(&file.name), content.hash)]
 }
 
-/// The number of a file that was loaded with these rows; `None` if there is none, or if it was quarantined.
+/// The number of a file that was loaded with these rows, or dropped; `None` if there is none, or if it waits in quarantine.
 pub(crate) async fn number_of_rows(
     log: &Log,
     file: &SourceFile,
     content: FileContent,
 ) -> Result<Option<u32>, MaterializerError> {
-    let key = markers::number_of_rows(content.of_rows(file));
-    let Some(number) = markers::read_number::<u32>(log, &key).await? else { return Ok(None) };
-    Ok(match quarantine(log, number).await? {
-        None => Some(number),
-        Some(_) => None,
-    })
+    for hash in content.recorded_of_rows(file) {
+        let key = markers::number_of_rows(hash);
+        let Some(number) = markers::read_number::<u32>(log, &key).await? else { continue };
+        let waits = quarantine(log, number).await? == Some(QuarantineState::Waiting);
+        return Ok((!waits).then_some(number));
+    }
+    Ok(None)
 }
 
 /// The marker of a file's fingerprint, so that it is not read again while it has that. It is recorded in a commit

@@ -77,11 +77,14 @@ impl<W: Mender> HistoryLoad<'_, W> {
     ) -> Result<Option<Repeats>, MaterializerError> {
         // What is released was decided by a person.
         let is_decided = matches!(self.mode, Mode::Release(..));
-        if is_decided || !self.target.view.checks_batches() || self.target.input.is_some() {
+        let is_mixed = !file.not_loaded.is_empty();
+        let is_checked = self.target.view.checks_batches() || is_mixed;
+        if is_decided || !is_checked || self.target.input.is_some() {
             return Ok(Some(Repeats::default()));
         }
         // What is in the log in part was checked before, but for rows that were out of its range.
-        let was_checked = file.resumes && !loaded_files::is_validated_in_part(&self.log, file.number).await?;
+        let is_in_part = loaded_files::is_validated_in_part(&self.log, file.number).await?;
+        let was_checked = file.resumes && !is_mixed && !is_in_part;
         if was_checked && !batch_checks::refuses_repeats(&self.target.view) {
             return Ok(Some(Repeats::default()));
         }
@@ -102,6 +105,7 @@ impl<W: Mender> HistoryLoad<'_, W> {
         let view = self.target.view.as_ref();
         let compared = Compared { view, log: &self.log, uncommitted: &uncommitted, own: &own };
         let mut verdict = checked.verdict(compared).await?;
+        verdict.reasons.extend(is_mixed.then(|| mixed(&file.not_loaded)));
         if was_checked || verdict.reasons.is_empty() {
             if !was_checked {
                 self.report.add_warnings(verdict.warned);
@@ -149,6 +153,18 @@ impl<W: Mender> HistoryLoad<'_, W> {
             None => Ok(markers::read(&self.log, QUARANTINED_UP_TO).await?.unwrap_or(0)),
         }
     }
+}
+
+/// Why a file waits that holds rows of quarantined ones beside others.
+pub(super) fn mixed(not_loaded: &[u32]) -> String {
+    let (is_one, numbers) = (not_loaded.len() == 1, not_loaded.iter().map(u32::to_string));
+    let numbers = numbers.collect::<Vec<_>>().join(", ");
+    format!(
+        "the table was rewritten, and it holds the rows of the quarantined {} {numbers} beside others, which cannot be told \
+         apart: released, all its rows are loaded that are not loaded yet, with those of {}",
+        if is_one { "batch" } else { "batches" },
+        if is_one { "that batch" } else { "those batches" }
+    )
 }
 
 impl<W: Mender> Materializer<W> {

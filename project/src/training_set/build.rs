@@ -52,15 +52,28 @@ pub struct BuildTrainingSet {
 }
 
 impl BuildTrainingSet {
-    fn options(&self, openings: Openings) -> Options {
-        Options {
+    fn options(&self, openings: Openings) -> Result<Options, ProjectError> {
+        Ok(Options {
             openings,
             as_of: self.as_of,
             explain: self.explain,
-            threads: self.threads,
+            threads: bounded_threads(self.threads)?,
             max_memory: self.max_memory.map(labels_memory),
             ..Options::default()
+        })
+    }
+}
+
+/// More threads than this read no faster on any machine, and each takes memory.
+const MOST_THREADS: usize = 1024;
+
+/// So many threads, unless they are too many.
+pub(super) fn bounded_threads(threads: Option<usize>) -> Result<Option<usize>, ProjectError> {
+    match threads {
+        Some(threads) if threads > MOST_THREADS => {
+            Err(ProjectError::TooManyThreads { threads, most: MOST_THREADS })
         }
+        threads => Ok(threads),
     }
 }
 
@@ -111,7 +124,7 @@ pub(crate) async fn build(
     if spine.naive {
         run.report(Event::TimesReadAsUtc { column: build.time.clone() });
     }
-    let options = build.options(registry.openings().await?);
+    let options = build.options(registry.openings().await?)?;
     let out = project.folder.join(&build.out);
     let hashed = spine.clone();
     let spine_sha256 = tokio::task::spawn_blocking(move || hashed.sha256());

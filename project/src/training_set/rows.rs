@@ -11,7 +11,7 @@ use feature::{AsOf, ServicePlan, ServiceRef};
 use offline::{Options, QuarantinedRows, Spine, Summary, TrainingSetStream};
 use registry::Deprecated;
 
-use super::build::{labels_memory, quarantined_rows, watched};
+use super::build::{bounded_threads, labels_memory, quarantined_rows, watched};
 use crate::error::ProjectError;
 use crate::project::Project;
 use crate::run::{Event, Run, blocking};
@@ -73,7 +73,7 @@ pub(crate) async fn join(project: &Project, rows: JoinRows, run: &Run) -> Result
     let options = Options {
         as_of: rows.as_of,
         explain: rows.explain,
-        threads: rows.threads,
+        threads: bounded_threads(rows.threads)?,
         max_memory: rows.max_memory.map(labels_memory),
         openings: registry.openings().await?,
         ..Options::default()

@@ -296,7 +296,7 @@ async fn members(
     let (mut members, mut changed) = (Vec::new(), Vec::new());
     for file in files {
         match log_state::content(log, &file.file.name).await? {
-            Some(content) if content == file.content.hash => members.push(file),
+            Some(content) if file.content.is(content) => members.push(file),
             Some(_) => changed.push(format!("`{}`", file.file.path.display())),
             None => {}
         }

@@ -96,6 +96,10 @@ impl<W: Mender> DateLoad<'_, W> {
         let mut work: BTreeMap<(BTreeSet<String>, usize), FileWork> = BTreeMap::new();
         for index in self.files_of(wanted) {
             let Some(file) = self.files.get(index) else { continue };
+            let expired_before = match file.may_be_loaded() {
+                true => self.log.expired_before().await?,
+                false => None,
+            };
             let FileToLoad { file, number, counted_in, .. } = file;
             let started_at = loaded_files::started_at(&self.log, &self.dead_letters, *number).await?;
             let validator = FileValidator {
@@ -105,6 +109,7 @@ impl<W: Mender> DateLoad<'_, W> {
                 origin: file.name.clone(),
                 number: *number,
                 known: self.known.get(number).cloned().unwrap_or_default(),
+                expired_before,
                 repeats: self.repeats.get(number).cloned().unwrap_or_default(),
                 started_at: started_at.unwrap_or(self.begun.started_at),
                 without: None,

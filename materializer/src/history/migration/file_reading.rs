@@ -55,8 +55,9 @@ pub(super) fn read(
     waiting: &Arc<Mutex<WaitingRows>>,
     jobs: usize,
 ) -> Batches {
-    let (sender, receiver) = mpsc::channel(jobs * BATCHES_AHEAD);
+    // However many jobs are named, a thread without a file has nothing to do.
     let readers = jobs.min(work.len());
+    let (sender, receiver) = mpsc::channel(readers.max(1) * BATCHES_AHEAD);
     let work = Arc::new(Mutex::new(VecDeque::from(work)));
     for _ in 0..readers {
         let (batch_source, columns) = (batch_source.clone(), columns.to_vec());

@@ -16,6 +16,7 @@ use crate::history::batch_source::BatchSource;
 use crate::history::event_range::EventRange;
 use crate::history::file_validator::FileValidator;
 use crate::history::files_to_load::FileToLoad;
+use crate::history::quarantine;
 use crate::history::repeats::Repeats;
 use crate::materializer::Target;
 use crate::rows::counts::add_counts;
@@ -45,13 +46,19 @@ impl WholeFiles<'_> {
         let view = self.target.view.as_ref();
         let mut repeats = BTreeMap::new();
         let has_checks = !view.batches.expectations.is_empty();
+        let mixed = files.iter().filter(|file| !file.not_loaded.is_empty() && !self.were_checked);
+        let mut unexpected: Vec<String> = mixed
+            .map(|file| format!("`{}`: {}", file.file.name, quarantine::mixed(&file.not_loaded)))
+            .collect();
+        if !unexpected.is_empty() {
+            return Err(MaterializerError::FilesNotAsExpected { view: view.id.clone(), files: unexpected });
+        }
         if !has_checks || (self.were_checked && !batch_checks::refuses_repeats(view)) {
             return Ok(repeats);
         }
         let own = files.iter().flat_map(|file| file.counted_in.iter().copied().chain([file.number]));
         let own: BTreeSet<u32> = own.collect();
         let mut earlier = EarlierFiles::default();
-        let mut unexpected = Vec::new();
         for file in files {
             let validator = self.validator(file);
             let (batch_source, opened) = (Arc::clone(self.batch_source), file.file.clone());
@@ -89,6 +96,7 @@ impl WholeFiles<'_> {
             origin: file.file.name.clone(),
             number: file.number,
             known: RoaringTreemap::new(),
+            expired_before: None,
             repeats: Repeats::default(),
             started_at: self.started_at,
             range: self.range,
