@@ -426,6 +426,22 @@ fn rows_without_a_date_and_ranges_are_accounted_for() {
 }
 
 #[test]
+fn what_a_backfill_left_of_its_files_is_of_the_past_and_no_load_of_new_rows_takes_it() {
+    for begun in ["backfill delays --from 2024-01-02", "backfill start delays --from 2024-01-02"] {
+        let project = days(&[&[1.0; 4], &[2.0; 4], &[3.0; 4]]);
+        project.ok("apply");
+        project.ok(begun);
+        let rows = positions(&project, "delays").len();
+        write_day(&project, 3, &[4.0; 4]);
+        let loaded = project.ok("materialize delays");
+        says(&loaded, &["that a backfill began and did not load to the end left to it"]);
+        assert_eq!(positions(&project, "delays").len(), rows + 4, "{begun}: only the new file's");
+        project.ok("backfill delays");
+        assert_eq!(positions(&project, "delays").len(), 16, "{begun}");
+    }
+}
+
+#[test]
 fn a_clock_that_went_back_between_two_steps_changes_nothing_of_what_is_loaded() {
     let whole = Project::loaded();
     let project = Project::applied();
