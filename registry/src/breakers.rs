@@ -332,7 +332,8 @@ impl Registry {
     /// A number that moves whenever something about breakers changes.
     pub async fn breaker_changes(&self) -> Result<i64, RegistryError> {
         let newest = "SELECT COALESCE(MAX(change), 0) FROM breakers";
-        sqlx::query_scalar(newest).fetch_one(&self.pool().await?).await.map_err(self.failed("be read"))
+        let pool = self.pool().await?;
+        self.soon(sqlx::query_scalar(newest).fetch_one(&pool)).await.map_err(self.failed("be read"))
     }
 
     pub(crate) async fn breakers_in(

@@ -65,6 +65,17 @@ impl Database {
         }
     }
 
+    /// Does what must not be waited for long. Of a server that is away it is not waited for at all.
+    pub(crate) async fn soon<T>(
+        &self,
+        doing: impl Future<Output = Result<T, sqlx::Error>>,
+    ) -> Result<T, sqlx::Error> {
+        match self {
+            Self::Sqlite(_) => doing.await,
+            Self::Postgres(schema) => schema.soon(doing).await,
+        }
+    }
+
     /// Refuses a database that is not the one that was opened.
     pub(crate) fn look(&self) -> Result<(), RegistryError> {
         match self {

@@ -1,7 +1,6 @@
 //! The registry in its database: read whole, and what all changes of it share.
 
 use std::sync::Arc;
-use std::time::Duration;
 
 use feature::Micros;
 use serde::Serialize;
@@ -28,8 +27,6 @@ pub struct Registry {
     actor: Arc<str>,
 }
 
-/// How long it is waited for what is asked many times a minute.
-const SOON: Duration = Duration::from_secs(3);
 /// Who changes a registry of which nobody said so.
 const NOBODY: &str = "unnamed";
 
@@ -243,12 +240,12 @@ impl Registry {
         self.database.begin_reading().await
     }
 
-    /// What is asked many times a minute. A server that was cut off does not answer, and says nothing of that.
+    /// What servers and streams ask many times a minute, and go on without.
     pub(crate) async fn soon<T>(
         &self,
         doing: impl Future<Output = Result<T, sqlx::Error>>,
     ) -> Result<T, sqlx::Error> {
-        tokio::time::timeout(SOON, doing).await.unwrap_or(Err(sqlx::Error::PoolTimedOut))
+        self.database.soon(doing).await
     }
 
     pub(crate) fn failed(&self, action: &'static str) -> impl Fn(sqlx::Error) -> RegistryError {

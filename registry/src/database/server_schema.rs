@@ -2,17 +2,22 @@
 //! the schema until the transaction ends, and sees all that was written before.
 
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use sqlx::any::AnyConnectOptions;
 use sqlx::{Any, AnyConnection, AnyPool, AssertSqlSafe, ConnectOptions, Connection, Transaction};
-use tokio::time::timeout;
+use tokio::time::{sleep, timeout};
 
 use super::postgres_error::failure;
 use super::postgres_url::PostgresUrl;
 use super::{CONNECTIONS, pool_options};
 use crate::error::RegistryError;
 
+/// How long an answer is waited for that is asked for many times a minute.
+const SOON: Duration = Duration::from_millis(1_500);
+/// How long after a failure it is looked whether a server answers again.
+const AGAIN: Duration = Duration::from_millis(500);
 /// What the locks of registries have in common, so that they are not those of other programs; the other half of each is
 /// the schema's name. It is `twin` in ASCII.
 const LOCKS: i32 = 0x7477_696e;
@@ -29,6 +34,8 @@ pub(crate) struct ServerSchema {
     schema: Arc<str>,
     /// Without a login.
     url: Arc<str>,
+    /// Whether the server did not answer, and a task looks whether it does again.
+    is_away: Arc<AtomicBool>,
 }
 
 impl ServerSchema {
@@ -55,7 +62,7 @@ impl ServerSchema {
         };
         drop(connection.close().await);
         let pool = pool_options(CONNECTIONS).acquire_timeout(patience).connect_lazy_with(options);
-        Ok(Self { pool, schema: schema.into(), url: shown })
+        Ok(Self { pool, schema: schema.into(), url: shown, is_away: Arc::default() })
     }
 
     /// Whether a registry is there.
@@ -77,6 +84,39 @@ impl ServerSchema {
     /// Its URL without a login.
     pub(crate) fn url(&self) -> &str {
         &self.url
+    }
+
+    /// Does what others wait for: a read for whether a breaker is open, a flush for whether its view is retired. A server that
+    /// was cut off does not answer, and says nothing of that.
+    pub(super) async fn soon<T>(
+        &self,
+        doing: impl Future<Output = Result<T, sqlx::Error>>,
+    ) -> Result<T, sqlx::Error> {
+        if self.is_away.load(Ordering::Relaxed) {
+            return Err(sqlx::Error::PoolTimedOut);
+        }
+        let done = timeout(SOON, doing).await.unwrap_or(Err(sqlx::Error::PoolTimedOut));
+        if let Err(sqlx::Error::PoolTimedOut | sqlx::Error::Io(_)) = done
+            && !self.is_away.swap(true, Ordering::Relaxed)
+        {
+            self.look_for_it();
+        }
+        done
+    }
+
+    /// Looks for the server until it answers or nobody needs it.
+    fn look_for_it(&self) {
+        let (pool, is_away) = (self.pool.clone(), Arc::downgrade(&self.is_away));
+        tokio::spawn(async move {
+            loop {
+                sleep(AGAIN).await;
+                let Some(is_away) = is_away.upgrade() else { return };
+                if pool.acquire().await.is_ok() {
+                    is_away.store(false, Ordering::Relaxed);
+                    return;
+                }
+            }
+        });
     }
 
     pub(super) async fn begin_reading(&self) -> Result<Transaction<'static, Any>, sqlx::Error> {
