@@ -2,32 +2,25 @@
 //! transactions begin, and whether it is still the one that was opened. Statements on tables are one text for both; what
 //! their SQL has not in common is in `dialect.rs`.
 
+pub(crate) mod connections;
 pub(crate) mod dialect;
 mod file;
 mod open_file;
+pub(crate) mod postgres_code;
 mod postgres_error;
 mod postgres_url;
 mod server_schema;
+pub(crate) mod sqlite_code;
 mod sqlite_error;
 mod sqlite_file;
 
-use std::time::Duration;
-
 use locks::Holder;
-use sqlx::any::AnyPoolOptions;
 use sqlx::{Any, AnyPool, Transaction};
 
 use crate::error::RegistryError;
-pub(crate) use postgres_error::postgres_advice;
 pub(crate) use postgres_url::is_postgres;
 pub(crate) use server_schema::ServerSchema;
-pub(crate) use sqlite_error::sqlite_advice;
 pub(crate) use sqlite_file::{NewRegistryFile, SqliteFile};
-
-/// How long a writer waits for another one.
-pub(crate) const BUSY: Duration = Duration::from_secs(10);
-/// The most connections that a process opens to one registry.
-const CONNECTIONS: u32 = 8;
 
 /// Where a registry is kept, as this process has it open.
 #[derive(Clone, Debug)]
@@ -119,7 +112,7 @@ impl Database {
 
     /// Whether another writer went on for longer than it was waited for.
     pub(crate) fn is_busy(source: &sqlx::Error) -> bool {
-        sqlite_error::is_busy(source) || postgres_error::is_busy(source)
+        sqlite_code::is_busy(source) || postgres_code::is_busy(source)
     }
 
     /// What its error says, by whether what it holds is to blame.
@@ -163,23 +156,5 @@ impl Database {
             Self::Sqlite(file) => file.path().display().to_string(),
             Self::Postgres(schema) => schema.url().to_owned(),
         }
-    }
-}
-
-/// A pool whose connections stay open: the last one of a file that is closed removes its log. For such a pool SQLx starts no
-/// maintenance task: the task's count of idle connections may wrap below 0 while another task takes one, and its loop over
-/// them then never ends, nor does the process.
-fn pool_options(connections: u32) -> AnyPoolOptions {
-    AnyPoolOptions::new().max_connections(connections).idle_timeout(None).max_lifetime(None)
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn no_pool_has_a_maintenance_task() {
-        let options = pool_options(1);
-        assert_eq!((options.get_idle_timeout(), options.get_max_lifetime()), (None, None));
     }
 }

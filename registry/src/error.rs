@@ -5,7 +5,8 @@ use std::path::PathBuf;
 use feature::{Advice, HelpTopic, Micros, Name, VersionId};
 use thiserror::Error;
 
-use crate::database::{postgres_advice, sqlite_advice};
+use crate::database::postgres_code::postgres_advice;
+use crate::database::sqlite_code::sqlite_advice;
 use crate::outline::outline_problem::OutlineProblem;
 use crate::problem::Problems;
 

@@ -38,8 +38,8 @@ impl Registry {
             std::fs::create_dir_all(parent)
                 .map_err(|error| address(format!("its folder cannot be made: {error}")))?;
         }
-        if let Some((new, database)) = NewRegistryFile::beside(&path).await? {
-            Registry::of(database).make_tables(Tables::Make).await?;
+        if let Some((new, file)) = NewRegistryFile::beside(&path).await? {
+            Registry::of(Database::Sqlite(file)).make_tables(Tables::Make).await?;
             let named = new.name().await;
             named.map_err(|error| address(format!("its file cannot be made: {error}")))?;
         }

@@ -5,7 +5,8 @@ use std::time::Duration;
 use locks::{Locked, Wait};
 use sqlx::{Any, Transaction};
 
-use crate::database::{BUSY, Database};
+use crate::database::Database;
+use crate::database::connections::BUSY;
 use crate::digest::Part;
 use crate::error::RegistryError;
 use crate::store::Registry;

@@ -12,7 +12,8 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use sqlx::sqlite::{SqliteConnectOptions, SqliteJournalMode, SqliteSynchronous};
 use sqlx::{AnyPool, AssertSqlSafe, ConnectOptions, Connection, Executor, SqliteConnection};
 
-use super::{BUSY, CONNECTIONS, pool_options, sqlite_error};
+use super::connections::{BUSY, CONNECTIONS, pool_options};
+use super::sqlite_code;
 use crate::error::RegistryError;
 
 /// How often a registry is opened again while another process opens it: SQLite turns its write-ahead log on
@@ -77,7 +78,7 @@ pub(super) async fn open(path: &Path, is_read_only: bool) -> Result<AnyPool, sql
     };
     let mut first = options.connect().await;
     for _ in 0..OPENS {
-        if !first.as_ref().is_err_and(sqlite_error::is_busy) {
+        if !first.as_ref().is_err_and(sqlite_code::is_busy) {
             break;
         }
         tokio::time::sleep(BUSY / OPENS).await;

@@ -15,7 +15,7 @@ use std::time::Duration;
 use locks::{Holder, Wait};
 use sqlx::AnyPool;
 
-use super::BUSY;
+use super::connections::BUSY;
 use super::file::{self, Found, beside};
 use crate::error::RegistryError;
 

@@ -5,7 +5,7 @@ use std::time::Duration;
 use feature::{DatabaseUrl, Encryption};
 use sqlx::any::AnyConnectOptions;
 
-use super::BUSY;
+use super::connections::BUSY;
 use crate::error::RegistryError;
 
 /// The key of the schema in the query.

@@ -9,12 +9,12 @@ use sqlx::any::AnyConnectOptions;
 use sqlx::{Any, AnyConnection, AnyPool, AssertSqlSafe, ConnectOptions, Connection, Transaction};
 use tokio::time::{sleep, timeout};
 
+use super::connections::{CONNECTIONS, pool_options};
 use super::postgres_error::failure;
 use super::postgres_url::PostgresUrl;
-use super::{CONNECTIONS, pool_options};
 use crate::error::RegistryError;
 
-/// How long an answer is waited for that is asked for many times a minute.
+/// How long an answer is waited for that is needed many times a minute.
 const SOON: Duration = Duration::from_millis(1_500);
 /// How long after a failure it is looked whether a server answers again.
 const AGAIN: Duration = Duration::from_millis(500);

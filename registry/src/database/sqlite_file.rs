@@ -8,7 +8,7 @@ use sqlx::AnyPool;
 
 use super::file::{self, NewFile, beside};
 use super::open_file::OpenFile;
-use super::{Database, sqlite_error};
+use super::sqlite_error;
 use crate::error::RegistryError;
 
 /// A registry's file.
@@ -31,16 +31,16 @@ pub(crate) struct NewRegistryFile {
 }
 
 impl NewRegistryFile {
-    /// A new file for this path, and the database in it; `None` if there is a file already.
-    pub(crate) async fn beside(path: &Path) -> Result<Option<(Self, Database)>, RegistryError> {
+    /// A new file for this path, also as it is open; `None` if there is a file already.
+    pub(crate) async fn beside(path: &Path) -> Result<Option<(Self, SqliteFile)>, RegistryError> {
         if file::look(path)? == file::Found::File {
             return Ok(None);
         }
         let failed = |error| sqlite_error::failure(path, "open", error);
         let new = NewFile::beside(path).await.map_err(failed)?;
         let file = OpenFile::of_new(new.path(), new.pool.clone());
-        let database = SqliteFile { path: path.to_owned(), file, opened: None, is_read_only: false };
-        Ok(Some((Self { new, path: path.to_owned() }, Database::Sqlite(database))))
+        let opened = SqliteFile { path: path.to_owned(), file, opened: None, is_read_only: false };
+        Ok(Some((Self { new, path: path.to_owned() }, opened)))
     }
 
     /// Gives the file its name, unless another process made one meanwhile.

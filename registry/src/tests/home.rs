@@ -8,7 +8,7 @@ use sqlx::{ConnectOptions, SqliteConnection};
 use tempfile::TempDir;
 use test_support::PostgresServer;
 
-/// A place of its own for a registry.
+/// A file or a schema of its own for a registry.
 #[derive(Debug)]
 pub(crate) enum Home {
     /// A folder with a file.
@@ -27,7 +27,7 @@ impl Home {
         Self::Server { server: server(), schema: SCHEMAS.fetch_add(1, Ordering::Relaxed) }
     }
 
-    /// Another place in the same database.
+    /// Another one in the same database.
     pub(crate) fn another(&self) -> Self {
         match self {
             Self::File(_) => Self::sqlite(),
