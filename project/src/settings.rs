@@ -225,7 +225,7 @@ pub const SETTINGS: [Setting; 29] = [
     Setting {
         key: "registry.url",
         default: "sqlite://.twinstore/registry.db",
-        meaning: "where definitions are kept",
+        meaning: "where definitions are kept: a file as sqlite://PATH, or a schema of a Postgres server as postgres://USER@HOST:PORT/DATABASE?schema=NAME",
     },
     Setting {
         key: "offline.url",

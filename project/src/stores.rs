@@ -22,10 +22,8 @@ impl Project {
 
     /// The registry where there is one, as one who only reads makes none.
     pub(crate) async fn registry_so_far(&self) -> Result<Option<Registry>, ProjectError> {
-        match self.registry_url().strip_prefix("sqlite://") {
-            Some(path) if !Path::new(path).exists() => Ok(None),
-            _ => Ok(Some(self.registry().await?)),
-        }
+        let registry = Registry::open_so_far(&self.registry_url()).await?;
+        Ok(registry.map(|registry| registry.with_actor(&self.settings.actor)))
     }
 
     /// What is registered; nothing where there is no registry yet, as one who only reads makes none.

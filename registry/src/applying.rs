@@ -2,7 +2,7 @@
 
 use feature::Micros;
 use serde::Serialize;
-use sqlx::{Sqlite, Transaction};
+use sqlx::{Any, Transaction};
 
 use crate::audit::{AuditAction, Record};
 use crate::body::DefinitionId;
@@ -74,7 +74,7 @@ impl Registry {
 }
 
 async fn write(
-    transaction: &mut Transaction<'_, Sqlite>,
+    transaction: &mut Transaction<'_, Any>,
     definition: &Definition,
     body: &str,
     generation: i64,
@@ -120,7 +120,7 @@ async fn write(
 
 /// What the audit log says of a definition that is about to be written.
 async fn record(
-    transaction: &mut Transaction<'_, Sqlite>,
+    transaction: &mut Transaction<'_, Any>,
     definition: &Definition,
     plan: &Plan,
 ) -> Result<Record, sqlx::Error> {
@@ -149,7 +149,7 @@ async fn record(
 
 /// Makes the first version of a service live.
 async fn first_live(
-    transaction: &mut Transaction<'_, Sqlite>,
+    transaction: &mut Transaction<'_, Any>,
     plan: &Plan,
     at: Micros,
 ) -> Result<Vec<Record>, sqlx::Error> {

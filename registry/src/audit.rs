@@ -7,8 +7,8 @@ mod record;
 
 use feature::Micros;
 use serde::Serialize;
-use sqlx::sqlite::SqliteRow;
-use sqlx::{Row, Sqlite, Transaction};
+use sqlx::any::AnyRow;
+use sqlx::{Any, Row, Transaction};
 
 pub use chain::{AuditEntry, BackInTime};
 pub use reason::{NotAReason, Reason};
@@ -39,7 +39,7 @@ impl AuditLog {
 
 impl AuditLog {
     /// Of these rows of `audit`, in the order of their numbers, of which the last is to be this one.
-    fn of(rows: &[SqliteRow], head: &Head) -> AuditLog {
+    fn of(rows: &[AnyRow], head: &Head) -> AuditLog {
         let (mut entries, mut damaged) = (Vec::with_capacity(rows.len()), Vec::new());
         for row in rows {
             match entry(row) {
@@ -54,7 +54,7 @@ impl AuditLog {
 }
 
 /// The whole log, checked.
-pub(crate) async fn read(transaction: &mut Transaction<'_, Sqlite>) -> Result<AuditLog, sqlx::Error> {
+pub(crate) async fn read(transaction: &mut Transaction<'_, Any>) -> Result<AuditLog, sqlx::Error> {
     let head = head(transaction).await?;
     let rows = sqlx::query("SELECT * FROM audit ORDER BY entry").fetch_all(&mut **transaction).await?;
     Ok(AuditLog::of(&rows, &head))
@@ -62,7 +62,7 @@ pub(crate) async fn read(transaction: &mut Transaction<'_, Sqlite>) -> Result<Au
 
 /// Adds what was done to the log. Gives whether its end is what was written; where it is not, nothing is added.
 pub(crate) async fn append(
-    transaction: &mut Transaction<'_, Sqlite>,
+    transaction: &mut Transaction<'_, Any>,
     records: Vec<Record>,
     actor: &str,
     at: Micros,
@@ -86,14 +86,14 @@ pub(crate) async fn append(
     Ok(true)
 }
 
-async fn head(transaction: &mut Transaction<'_, Sqlite>) -> Result<Head, sqlx::Error> {
+async fn head(transaction: &mut Transaction<'_, Any>) -> Result<Head, sqlx::Error> {
     let (number, hash) = sqlx::query_as("SELECT audit_entries, audit_hash FROM registry WHERE id = 1")
         .fetch_one(&mut **transaction)
         .await?;
     Ok(Head { number, hash })
 }
 
-async fn insert(transaction: &mut Transaction<'_, Sqlite>, entry: &AuditEntry) -> Result<(), sqlx::Error> {
+async fn insert(transaction: &mut Transaction<'_, Any>, entry: &AuditEntry) -> Result<(), sqlx::Error> {
     let insert = "INSERT INTO audit
             (entry, format, at, actor, action, subject, from_state, to_state, reason, detail, hash)
         VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11)";
@@ -115,12 +115,12 @@ async fn insert(transaction: &mut Transaction<'_, Sqlite>, entry: &AuditEntry) -
 }
 
 /// Entries from rows of `audit`, in their order.
-pub(crate) fn entries(rows: &[SqliteRow]) -> Result<Vec<AuditEntry>, RegistryError> {
+pub(crate) fn entries(rows: &[AnyRow]) -> Result<Vec<AuditEntry>, RegistryError> {
     rows.iter().map(entry).collect()
 }
 
 /// An entry from a row of `audit`.
-fn entry(row: &SqliteRow) -> Result<AuditEntry, RegistryError> {
+fn entry(row: &AnyRow) -> Result<AuditEntry, RegistryError> {
     let number_of: i64 = number(row, "entry")?;
     let what = format!("entry {number_of} of the audit log");
     let unreadable = |error: &dyn std::fmt::Display| damaged(&what, error);

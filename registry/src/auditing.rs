@@ -9,7 +9,7 @@ impl Registry {
     /// The audit log, whole and checked.
     pub async fn audit(&self) -> Result<AuditLog, RegistryError> {
         let failed = self.failed("be read");
-        let mut transaction = self.pool().await?.begin().await.map_err(&failed)?;
+        let mut transaction = self.begin_reading().await?;
         audit::read(&mut transaction).await.map_err(&failed)
     }
 
@@ -22,7 +22,7 @@ impl Registry {
         let query = "SELECT * FROM audit WHERE entry < $1 ORDER BY entry DESC LIMIT $2";
         let query = sqlx::query(query).bind(before.unwrap_or(i64::MAX)).bind(i64::from(limit));
         let rows = query.fetch_all(&self.pool().await?).await.map_err(self.failed("be read"))?;
-        audit::entries(&rows).map_err(|error| self.in_file(error))
+        audit::entries(&rows).map_err(|error| self.in_database(error))
     }
 
     /// The newest entries about a definition, newest first; at most `limit`.
@@ -34,6 +34,6 @@ impl Registry {
         let query = "SELECT * FROM audit WHERE subject = $1 ORDER BY entry DESC LIMIT $2";
         let query = sqlx::query(query).bind(id.to_string()).bind(i64::from(limit));
         let rows = query.fetch_all(&self.pool().await?).await.map_err(self.failed("be read"))?;
-        audit::entries(&rows).map_err(|error| self.in_file(error))
+        audit::entries(&rows).map_err(|error| self.in_database(error))
     }
 }

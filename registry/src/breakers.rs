@@ -5,8 +5,8 @@
 
 use feature::{Micros, Name, OpenAnswer, Opening, Openings, Span, VersionId, have_common_feature};
 use serde::Serialize;
-use sqlx::sqlite::SqliteRow;
-use sqlx::{Row, Sqlite, Transaction};
+use sqlx::any::AnyRow;
+use sqlx::{Any, Row, Transaction};
 
 use crate::audit::{AuditAction, Reason, Record};
 use crate::body::DefinitionId;
@@ -321,7 +321,7 @@ impl Registry {
     pub async fn breakers(&self) -> Result<Vec<BreakerRecord>, RegistryError> {
         let rows = sqlx::query("SELECT * FROM breakers ORDER BY number").fetch_all(&self.pool().await?).await;
         let read: Result<_, _> = rows.map_err(self.failed("be read"))?.iter().map(read).collect();
-        read.map_err(|error| self.in_file(error))
+        read.map_err(|error| self.in_database(error))
     }
 
     /// What readers keep to.
@@ -332,16 +332,17 @@ impl Registry {
     /// A number that moves whenever something about breakers changes.
     pub async fn breaker_changes(&self) -> Result<i64, RegistryError> {
         let newest = "SELECT COALESCE(MAX(change), 0) FROM breakers";
-        sqlx::query_scalar(newest).fetch_one(&self.pool().await?).await.map_err(self.failed("be read"))
+        let pool = self.pool().await?;
+        self.soon(sqlx::query_scalar(newest).fetch_one(&pool)).await.map_err(self.failed("be read"))
     }
 
     pub(crate) async fn breakers_in(
         &self,
-        transaction: &mut Transaction<'_, Sqlite>,
+        transaction: &mut Transaction<'_, Any>,
     ) -> Result<Vec<BreakerRecord>, RegistryError> {
         let rows = sqlx::query("SELECT * FROM breakers ORDER BY number").fetch_all(&mut **transaction).await;
         let read: Result<_, _> = rows.map_err(self.failed(NOTE))?.iter().map(read).collect();
-        read.map_err(|error| self.in_file(error))
+        read.map_err(|error| self.in_database(error))
     }
 }
 
@@ -366,7 +367,7 @@ fn opened_record(requested: &BreakerRecord, from: Micros) -> Record {
 /// Lets the openings of a version that is removed have never held: nothing was read of it, and a version that gets its name
 /// later is another.
 pub(crate) async fn remove_openings(
-    transaction: &mut Transaction<'_, Sqlite>,
+    transaction: &mut Transaction<'_, Any>,
     view: &VersionId,
     at: Micros,
 ) -> Result<(), sqlx::Error> {
@@ -383,13 +384,13 @@ pub(crate) async fn remove_openings(
         .map(|_| ())
 }
 
-async fn next_change(transaction: &mut Transaction<'_, Sqlite>) -> Result<i64, sqlx::Error> {
+async fn next_change(transaction: &mut Transaction<'_, Any>) -> Result<i64, sqlx::Error> {
     let next = "SELECT COALESCE(MAX(change), 0) + 1 FROM breakers";
     sqlx::query_scalar(next).fetch_one(&mut **transaction).await
 }
 
 async fn insert(
-    transaction: &mut Transaction<'_, Sqlite>,
+    transaction: &mut Transaction<'_, Any>,
     record: &BreakerRecord,
     change: i64,
 ) -> Result<(), sqlx::Error> {
@@ -419,7 +420,7 @@ async fn insert(
         .map(|_| ())
 }
 
-fn read(row: &SqliteRow) -> Result<BreakerRecord, RegistryError> {
+fn read(row: &AnyRow) -> Result<BreakerRecord, RegistryError> {
     let what = |error: &dyn std::fmt::Display| damaged("opening of a breaker", error);
     let text = |column: &str| row.try_get::<String, _>(column).map_err(|error| what(&error));
     let moment = |column: &str| {
@@ -454,6 +455,7 @@ fn read(row: &SqliteRow) -> Result<BreakerRecord, RegistryError> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::tests::{Home, on_both};
 
     fn at(seconds: i64) -> Micros {
         Micros::new(1_370_001_600_000_000 + seconds * 1_000_000).unwrap()
@@ -470,15 +472,13 @@ mod tests {
         }
     }
 
-    async fn registry() -> (tempfile::TempDir, Registry) {
-        let folder = tempfile::tempdir().unwrap();
-        let registry = Registry::open(&format!("sqlite://{}/r.db", folder.path().display())).await.unwrap();
-        (folder, registry.with_actor("ann"))
+    async fn registry(home: &Home) -> Registry {
+        let registry = Registry::open(&home.url()).await.unwrap();
+        registry.with_actor("ann")
     }
 
-    #[tokio::test]
-    async fn a_breaker_is_opened_once_prepared_and_closed_once_with_both_in_the_audit_log() {
-        let (_folder, registry) = registry().await;
+    async fn a_breaker_is_opened_once_prepared_and_closed_once_with_both_in_the_audit_log(home: &Home) {
+        let registry = registry(home).await;
         let requested = registry.request_opening(&request("clicks@2"), at(0)).await.unwrap();
         assert!(registry.openings().await.unwrap().is_empty(), "what is prepared does not hold");
         let opened = registry.open_breaker(&requested, || at(0)).await.unwrap();
@@ -510,9 +510,8 @@ mod tests {
         assert!(log.damaged.is_empty());
     }
 
-    #[tokio::test]
-    async fn openings_of_other_features_of_a_view_stand_beside_each_other_and_close_alone() {
-        let (_folder, registry) = registry().await;
+    async fn openings_of_other_features_of_a_view_stand_beside_each_other_and_close_alone(home: &Home) {
+        let registry = registry(home).await;
         let of = |features: &[&str]| RequestOpening {
             features: features.iter().map(|name| name.parse().unwrap()).collect(),
             ..request("clicks@2")
@@ -539,9 +538,10 @@ mod tests {
         assert_eq!(registry.breakers().await.unwrap()[1].features, second.features);
     }
 
-    #[tokio::test]
-    async fn a_request_that_was_never_carried_out_gives_way_to_the_next_and_cannot_open_any_more() {
-        let (_folder, registry) = registry().await;
+    async fn a_request_that_was_never_carried_out_gives_way_to_the_next_and_cannot_open_any_more(
+        home: &Home,
+    ) {
+        let registry = registry(home).await;
         let first = registry.request_opening(&request("clicks@2"), at(0)).await.unwrap();
         let by_rule = registry.request_opening(&request("clicks@2"), at(1)).await.unwrap_err();
         assert!(matches!(by_rule, RegistryError::BreakerIsOpen { .. }), "{by_rule}");
@@ -559,9 +559,10 @@ mod tests {
         assert!(third.number > second.number);
     }
 
-    #[tokio::test]
-    async fn an_opening_is_left_to_whoever_says_that_it_goes_on_and_is_given_up_once_nobody_does() {
-        let (_folder, registry) = registry().await;
+    async fn an_opening_is_left_to_whoever_says_that_it_goes_on_and_is_given_up_once_nobody_does(
+        home: &Home,
+    ) {
+        let registry = registry(home).await;
         let first = registry.request_opening(&request("clicks@2"), at(0)).await.unwrap();
         assert!(registry.claim_opening(first.number, at(29)).await.unwrap());
         let newest = || async { registry.breakers().await.unwrap().remove(0) };
@@ -576,15 +577,18 @@ mod tests {
         assert_eq!(newest().await, given_up, "it was given up before");
     }
 
-    #[tokio::test]
-    async fn no_moment_is_past_before_an_opening_or_a_closing_is_recorded() {
+    async fn no_moment_is_past_before_an_opening_or_a_closing_is_recorded(home: &Home) {
         use std::sync::atomic::{AtomicI64, Ordering};
         static CALLS: AtomicI64 = AtomicI64::new(0);
         // Ten seconds pass between the first two looks, as where the disk is busy, and none after.
         fn slow() -> Micros {
             at(if CALLS.fetch_add(1, Ordering::Relaxed) % 4 == 0 { 0 } else { 10 })
         }
-        let (_folder, registry) = registry().await;
+        // One clock after the other.
+        static ALONE: tokio::sync::Mutex<()> = tokio::sync::Mutex::const_new(());
+        let _alone = ALONE.lock().await;
+        CALLS.store(0, Ordering::Relaxed);
+        let registry = registry(home).await;
         let requested = registry.request_opening(&request("clicks@2"), at(0)).await.unwrap();
         let opened = registry.open_breaker(&requested, slow).await.unwrap();
         assert_eq!(opened.from, Some(at(12)));
@@ -596,9 +600,8 @@ mod tests {
         assert_eq!(registry.audit().await.unwrap().entries.len(), 2, "what was begun again left no entry");
     }
 
-    #[tokio::test]
-    async fn no_rule_closes_or_holds_open_what_a_person_has_opened() {
-        let (_folder, registry) = registry().await;
+    async fn no_rule_closes_or_holds_open_what_a_person_has_opened(home: &Home) {
+        let registry = registry(home).await;
         let by_hand = RequestOpening { rule: None, ..request("clicks@2") };
         let requested = registry.request_opening(&by_hand, at(0)).await.unwrap();
         let opened = registry.open_breaker(&requested, || at(0)).await.unwrap();
@@ -609,4 +612,13 @@ mod tests {
         assert_eq!((left.until, left.broken_at), (None, None));
         registry.close_breaker(&opened, || at(9), (None, None)).await.unwrap();
     }
+
+    on_both!(
+        a_breaker_is_opened_once_prepared_and_closed_once_with_both_in_the_audit_log,
+        openings_of_other_features_of_a_view_stand_beside_each_other_and_close_alone,
+        a_request_that_was_never_carried_out_gives_way_to_the_next_and_cannot_open_any_more,
+        an_opening_is_left_to_whoever_says_that_it_goes_on_and_is_given_up_once_nobody_does,
+        no_moment_is_past_before_an_opening_or_a_closing_is_recorded,
+        no_rule_closes_or_holds_open_what_a_person_has_opened
+    );
 }

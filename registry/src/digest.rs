@@ -1,10 +1,11 @@
-//! What the registry holds, as one checksum that is kept beside it: SQLite's file has none of its own, and a
-//! damaged one must never read as another definition, or as fewer of them.
+//! What the registry holds, as one checksum that is kept beside it: SQLite's file has none of its own, and what is
+//! damaged must never read as another definition, or as fewer of them.
 
 use feature::hexadecimal;
 use sha2::{Digest, Sha256};
-use sqlx::sqlite::SqliteRow;
-use sqlx::{Row, Sqlite, Transaction};
+use sqlx::{Any, Transaction};
+
+use crate::database::dialect::Dialect;
 
 /// What every read of the registry depends on: what is registered, what is live, what was used. A table with the query of
 /// its lines; one that an older schema does not have has none.
@@ -65,18 +66,16 @@ pub(crate) enum Part {
 }
 
 async fn digest(
-    transaction: &mut Transaction<'_, Sqlite>,
+    transaction: &mut Transaction<'_, Any>,
     queries: &[(&str, &'static str)],
 ) -> Result<String, sqlx::Error> {
-    let tables: Vec<String> = sqlx::query_scalar("SELECT name FROM sqlite_master WHERE type = 'table'")
-        .fetch_all(&mut **transaction)
-        .await?;
-    let mut lines = Vec::new();
+    let dialect = Dialect::of(transaction);
+    let tables = dialect.tables(transaction).await?;
+    let mut lines: Vec<String> = Vec::new();
     for (_, query) in queries.iter().filter(|(table, _)| tables.iter().any(|there| there == table)) {
-        let rows: Vec<SqliteRow> = sqlx::query(*query).fetch_all(&mut **transaction).await?;
-        for row in rows {
-            lines.push(row.try_get::<String, _>("line")?);
-        }
+        let found: Vec<String> =
+            sqlx::query_scalar(dialect.quoting(query)).fetch_all(&mut **transaction).await?;
+        lines.extend(found);
     }
     // In an order that no index decides.
     lines.sort_unstable();
@@ -89,7 +88,7 @@ async fn digest(
 }
 
 /// Keeps what the registry holds at the end of this transaction.
-pub(crate) async fn keep(transaction: &mut Transaction<'_, Sqlite>) -> Result<(), sqlx::Error> {
+pub(crate) async fn keep(transaction: &mut Transaction<'_, Any>) -> Result<(), sqlx::Error> {
     let registered = digest(transaction, &REGISTERED).await?;
     let revisions = digest(transaction, &REVISIONS).await?;
     sqlx::query("UPDATE registry SET digest = $1, revisions_digest = $2 WHERE id = 1")
@@ -101,10 +100,7 @@ pub(crate) async fn keep(transaction: &mut Transaction<'_, Sqlite>) -> Result<()
 }
 
 /// Whether the registry holds what was kept.
-pub(crate) async fn holds(
-    transaction: &mut Transaction<'_, Sqlite>,
-    part: Part,
-) -> Result<bool, sqlx::Error> {
+pub(crate) async fn holds(transaction: &mut Transaction<'_, Any>, part: Part) -> Result<bool, sqlx::Error> {
     let (kept, queries) = match part {
         Part::Registered => ("SELECT digest FROM registry WHERE id = 1", REGISTERED.as_slice()),
         Part::Revisions => ("SELECT revisions_digest FROM registry WHERE id = 1", REVISIONS.as_slice()),

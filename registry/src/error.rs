@@ -1,10 +1,12 @@
 //! What can go wrong with a registry, by what the caller does next.
 
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
 use feature::{Advice, HelpTopic, Micros, Name, VersionId};
 use thiserror::Error;
 
+use crate::database::postgres_code::postgres_advice;
+use crate::database::sqlite_code::sqlite_advice;
 use crate::outline::outline_problem::OutlineProblem;
 use crate::problem::Problems;
 
@@ -246,6 +248,14 @@ pub enum RegistryError {
         /// The file.
         file: PathBuf,
     },
+    /// The connection to the registry's server broke while a change was committed: the caller looks whether it is there.
+    #[error(
+        "the connection to the registry {url} broke while a change was written, so it is not known whether that is kept: look whether it is there, and run this again if it is not"
+    )]
+    Unsure {
+        /// Where it lies, without a login.
+        url: String,
+    },
     /// Another process writes to the registry, or was stopped while it did: the caller tries again.
     #[error(transparent)]
     Locked(#[from] locks::Locked),
@@ -260,8 +270,16 @@ pub enum RegistryError {
         /// What does not hold.
         reason: String,
     },
+    /// What the registry's server keeps is not what was written: the caller stops.
+    #[error("the registry {url} is damaged ({reason}): put it back from a backup")]
+    Contents {
+        /// Where it lies, without a login.
+        url: String,
+        /// What does not hold.
+        reason: String,
+    },
     /// The registry's storage failed: the caller tells where and why.
-    #[error("the registry {url} failed to {action}: {source}{}", advice(.source))]
+    #[error("the registry {url} failed to {action}: {source}{}", of_database(.source).0)]
     Storage {
         /// Where it lies.
         url: String,
@@ -276,16 +294,14 @@ impl RegistryError {
     /// What a caller does next.
     pub fn advice(&self) -> Advice {
         match self {
-            Self::Storage { source, .. } => match sqlite_code(source) {
-                Some(CANNOT_OPEN | READ_ONLY) => Advice::Correct,
-                _ => Advice::Retry,
-            },
+            Self::Storage { source, .. } => of_database(source).1,
             Self::Used { .. }
             | Self::Moved { .. }
             | Self::Stale
             | Self::ChangedMeanwhile { .. }
             | Self::Gone { .. }
             | Self::Replaced { .. }
+            | Self::Unsure { .. }
             | Self::Locked(_) => Advice::Retry,
             Self::Unknown { .. }
             | Self::NoneRegistered { .. }
@@ -311,7 +327,7 @@ impl RegistryError {
             | Self::Newer { .. }
             | Self::TooManyTokens { .. }
             | Self::Address { .. } => Advice::Correct,
-            Self::Damaged { .. } | Self::File { .. } => Advice::Stop,
+            Self::Damaged { .. } | Self::File { .. } | Self::Contents { .. } => Advice::Stop,
         }
     }
 
@@ -328,20 +344,6 @@ impl RegistryError {
             _ => None,
         }
     }
-
-    /// What SQLite says, by whether the file is to blame.
-    pub(crate) fn of_sqlite(url: &str, file: &Path, action: &'static str, source: sqlx::Error) -> Self {
-        let reason = match &source {
-            sqlx::Error::Database(error) if is_damage(&source) => error.message().to_owned(),
-            sqlx::Error::RowNotFound
-            | sqlx::Error::ColumnNotFound(_)
-            | sqlx::Error::ColumnDecode { .. }
-            | sqlx::Error::Decode(_)
-            | sqlx::Error::Protocol(_) => source.to_string(),
-            _ => return RegistryError::Storage { url: url.to_owned(), action, source },
-        };
-        RegistryError::File { file: file.to_owned(), reason }
-    }
 }
 
 /// To which versions a service can be cut over.
@@ -357,46 +359,7 @@ fn lines(problems: &[OutlineProblem]) -> String {
     problems.iter().map(|problem| problem.what.as_str()).collect::<Vec<_>>().join("\n")
 }
 
-/// Whether SQLite says so of a file whose contents are not what was written. All statements are fixed, so one
-/// that does not fit the tables says that of the tables.
-fn is_damage(source: &sqlx::Error) -> bool {
-    let code = source.as_database_error().and_then(|error| error.code());
-    let is_short = code.and_then(|code| code.parse().ok()) == Some(SHORT_READ);
-    is_short
-        || matches!(
-            sqlite_code(source),
-            Some(ERROR | CORRUPT | TOO_BIG | CONSTRAINT | MISMATCH | FORMAT | NOT_A_DATABASE)
-        )
-}
-
-/// What to do about a failure of SQLite's files; nothing where it has another cause.
-fn advice(source: &sqlx::Error) -> &'static str {
-    match sqlite_code(source) {
-        Some(IO_ERROR | FULL) => ": see that its disk has space, then run this again",
-        Some(CANNOT_OPEN | READ_ONLY) => ": see that its folder can be written to",
-        Some(BUSY) => ": another process holds it, so run this again",
-        _ => "",
-    }
-}
-
-/// `SQLITE_BUSY`: another process is writing.
-pub(crate) const BUSY: u32 = 5;
-const ERROR: u32 = 1;
-const CORRUPT: u32 = 11;
-const TOO_BIG: u32 = 18;
-const CONSTRAINT: u32 = 19;
-const MISMATCH: u32 = 20;
-const FORMAT: u32 = 24;
-const NOT_A_DATABASE: u32 = 26;
-/// `SQLITE_IOERR_SHORT_READ`: the file ends before it should.
-const SHORT_READ: u32 = 522;
-const READ_ONLY: u32 = 8;
-const IO_ERROR: u32 = 10;
-const FULL: u32 = 13;
-const CANNOT_OPEN: u32 = 14;
-
-/// SQLite's primary result code, see <https://www.sqlite.org/rescode.html>.
-pub(crate) fn sqlite_code(error: &sqlx::Error) -> Option<u32> {
-    let code = error.as_database_error()?.code()?;
-    Some(code.parse::<u32>().ok()? & 0xFF)
+/// What to do about a failure of a database, in words and for programs; no words where it has another cause.
+fn of_database(source: &sqlx::Error) -> (&'static str, Advice) {
+    sqlite_advice(source).or_else(|| postgres_advice(source)).unwrap_or(("", Advice::Retry))
 }

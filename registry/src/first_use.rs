@@ -2,8 +2,8 @@
 
 use feature::Micros;
 use serde::{Serialize, Serializer};
-use sqlx::sqlite::SqliteRow;
-use sqlx::{Row, Sqlite, Transaction};
+use sqlx::any::AnyRow;
+use sqlx::{Any, Row, Transaction};
 
 use crate::body::DefinitionId;
 use crate::error::RegistryError;
@@ -36,7 +36,7 @@ pub(crate) fn some_as_text<S: Serializer>(moment: &Option<Micros>, serializer: S
 
 /// What used a version first; `None` if nothing did.
 pub(crate) async fn of(
-    transaction: &mut Transaction<'_, Sqlite>,
+    transaction: &mut Transaction<'_, Any>,
     id: &DefinitionId,
 ) -> Result<Option<String>, sqlx::Error> {
     sqlx::query_scalar("SELECT used_by FROM uses WHERE kind = $1 AND name = $2 AND version = $3")
@@ -48,12 +48,12 @@ pub(crate) async fn of(
 }
 
 /// Every first use.
-pub(crate) async fn all(transaction: &mut Transaction<'_, Sqlite>) -> Result<Vec<SqliteRow>, sqlx::Error> {
+pub(crate) async fn all(transaction: &mut Transaction<'_, Any>) -> Result<Vec<AnyRow>, sqlx::Error> {
     sqlx::query("SELECT * FROM uses").fetch_all(&mut **transaction).await
 }
 
 /// A first use from a row of `uses`.
-pub(crate) fn read(row: &SqliteRow) -> Result<(DefinitionId, FirstUse), RegistryError> {
+pub(crate) fn read(row: &AnyRow) -> Result<(DefinitionId, FirstUse), RegistryError> {
     let unreadable = |error: &dyn std::fmt::Display| damaged("first use", error);
     let text = |column: &str| row.try_get::<String, _>(column).map_err(|error| unreadable(&error));
     let kind = text("kind")?;

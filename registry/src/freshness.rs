@@ -7,7 +7,7 @@ mod reads;
 use feature::{Micros, VersionId};
 use serde::Serialize;
 use sqlx::Row;
-use sqlx::sqlite::SqliteRow;
+use sqlx::any::AnyRow;
 
 use crate::error::RegistryError;
 use crate::store::Registry;
@@ -89,7 +89,7 @@ impl Registry {
         let rows =
             rows.bind(to.get()).fetch_all(&self.pool().await?).await.map_err(self.failed("be read"))?;
         let counted: Result<_, _> = rows.iter().map(|row| counted(row, view.clone())).collect();
-        counted.map_err(|error| self.in_file(error))
+        counted.map_err(|error| self.in_database(error))
     }
 
     /// The same of every view, by view, minute, stage and edge, in one query.
@@ -100,19 +100,19 @@ impl Registry {
         );
         let rows = rows.bind(from.get()).bind(to.get()).fetch_all(&self.pool().await?).await;
         let rows = rows.map_err(self.failed("be read"))?;
-        let of_row = |row: &SqliteRow| {
+        let of_row = |row: &AnyRow| {
             let what = |error: &dyn std::fmt::Display| damaged("freshness", error);
             let name: String = row.try_get("name").map_err(|error| what(&error))?;
             let name = name.parse().map_err(|error| what(&error))?;
             counted(row, VersionId { name, version: number(row, "version")? })
         };
         let counted: Result<_, _> = rows.iter().map(of_row).collect();
-        counted.map_err(|error| self.in_file(error))
+        counted.map_err(|error| self.in_database(error))
     }
 }
 
 /// Counts of a view from a row of `freshness`.
-fn counted(row: &SqliteRow, view: VersionId) -> Result<Freshness, RegistryError> {
+fn counted(row: &AnyRow, view: VersionId) -> Result<Freshness, RegistryError> {
     let what = |error: &dyn std::fmt::Display| damaged("freshness", error);
     let edge: i64 = number(row, "edge")?;
     Ok(Freshness {
@@ -127,15 +127,14 @@ fn counted(row: &SqliteRow, view: VersionId) -> Result<Freshness, RegistryError>
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::tests::{Home, on_both};
 
     fn at(seconds: i64) -> Micros {
         Micros::new(1_370_000_040_000_000 + seconds * 1_000_000).unwrap()
     }
 
-    #[tokio::test]
-    async fn counts_of_one_minute_add_up_and_old_minutes_are_dropped() {
-        let folder = tempfile::tempdir().unwrap();
-        let registry = Registry::open(&format!("sqlite://{}/r.db", folder.path().display())).await.unwrap();
+    async fn counts_of_one_minute_add_up_and_old_minutes_are_dropped(home: &Home) {
+        let registry = Registry::open(&home.url()).await.unwrap();
         let view: VersionId = "clicks@2".parse().unwrap();
         let counted = |seconds, edge_us, rows| Freshness {
             view: view.clone(),
@@ -154,10 +153,8 @@ mod tests {
         assert_eq!(registry.freshness(&view, at(0), at(120)).await.unwrap(), []);
     }
 
-    #[tokio::test]
-    async fn a_registry_of_before_gets_the_table_and_keeps_what_it_has() {
-        let folder = tempfile::tempdir().unwrap();
-        let url = format!("sqlite://{}/r.db", folder.path().display());
+    async fn a_registry_of_before_gets_the_table_and_keeps_what_it_has(home: &Home) {
+        let url = home.url();
         let registry = Registry::open(&url).await.unwrap();
         for statement in [
             "DROP TABLE freshness",
@@ -190,4 +187,9 @@ mod tests {
         assert_eq!(registry.generation().await.unwrap(), 7);
         assert_eq!(registry.freshness(&"a@1".parse().unwrap(), at(0), at(60)).await.unwrap(), []);
     }
+
+    on_both!(
+        counts_of_one_minute_add_up_and_old_minutes_are_dropped,
+        a_registry_of_before_gets_the_table_and_keeps_what_it_has
+    );
 }

@@ -7,7 +7,7 @@ use feature::{Micros, VersionId, hexadecimal};
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 use sqlx::Row;
-use sqlx::sqlite::SqliteRow;
+use sqlx::any::AnyRow;
 
 use crate::body::DefinitionId;
 use crate::error::RegistryError;
@@ -228,11 +228,11 @@ impl Registry {
     pub async fn parities(&self) -> Result<Vec<KeptParity>, RegistryError> {
         let rows = sqlx::query("SELECT * FROM parities").fetch_all(&self.pool().await?).await;
         let rows = rows.map_err(self.failed("be read"))?;
-        let read = |row: &SqliteRow| {
+        let read = |row: &AnyRow| {
             let (kind, old, new) = versions(row)?;
             kept(row, kind, old, new)
         };
-        rows.iter().map(read).collect::<Result<_, _>>().map_err(|error| self.in_file(error))
+        rows.iter().map(read).collect::<Result<_, _>>().map_err(|error| self.in_database(error))
     }
 
     /// The newest report of two versions; `None` if they were never compared. Refused where it is damaged.
@@ -255,12 +255,12 @@ impl Registry {
             .await
             .map_err(self.failed("be read"))?;
         let kept = row.map(|row| kept(&row, new.kind, old_id, new_id)).transpose();
-        kept.map_err(|error| self.in_file(error))
+        kept.map_err(|error| self.in_database(error))
     }
 }
 
 /// Which two versions a row is of.
-fn versions(row: &SqliteRow) -> Result<(Kind, VersionId, VersionId), RegistryError> {
+fn versions(row: &AnyRow) -> Result<(Kind, VersionId, VersionId), RegistryError> {
     let unreadable = |error: &dyn fmt::Display| damaged("report", error);
     let text = |column: &str| row.try_get::<String, _>(column).map_err(|error| unreadable(&error));
     let kind = text("kind")?;
@@ -272,7 +272,7 @@ fn versions(row: &SqliteRow) -> Result<(Kind, VersionId, VersionId), RegistryErr
     Ok((kind, version("old_name", "old_version")?, version("new_name", "new_version")?))
 }
 
-fn kept(row: &SqliteRow, kind: Kind, old: VersionId, new: VersionId) -> Result<KeptParity, RegistryError> {
+fn kept(row: &AnyRow, kind: Kind, old: VersionId, new: VersionId) -> Result<KeptParity, RegistryError> {
     let what = format!("report of {old} and {new}");
     let unreadable = |error: &dyn fmt::Display| damaged(&what, error);
     let text = |column: &str| row.try_get::<String, _>(column).map_err(|error| unreadable(&error));

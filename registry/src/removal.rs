@@ -3,7 +3,7 @@
 
 use feature::Micros;
 use serde::Serialize;
-use sqlx::{Sqlite, Transaction};
+use sqlx::{Any, Transaction};
 
 use crate::audit::{AuditAction, Record};
 use crate::body::DefinitionId;
@@ -124,7 +124,7 @@ fn used(id: &DefinitionId, by: &str) -> RegistryError {
 /// Deletes a definition and its revisions. Where it was the live version of a service, the one before it is live
 /// again, else the lowest that is left: gives what there is to record of that.
 async fn delete(
-    transaction: &mut Transaction<'_, Sqlite>,
+    transaction: &mut Transaction<'_, Any>,
     id: &DefinitionId,
     rollout: Option<&Rollout>,
     at: Micros,

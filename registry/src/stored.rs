@@ -4,7 +4,7 @@ use std::str::FromStr;
 
 use serde::{Deserialize, Serialize};
 use sqlx::Row;
-use sqlx::sqlite::SqliteRow;
+use sqlx::any::AnyRow;
 
 use crate::body::Body;
 use crate::canonical::Canonical;
@@ -46,7 +46,7 @@ pub(crate) fn body(what: &str, text: &str) -> Result<Body, RegistryError> {
 }
 
 /// A definition from a row of `definitions`.
-pub(crate) fn definition(row: &SqliteRow) -> Result<Definition, RegistryError> {
+pub(crate) fn definition(row: &AnyRow) -> Result<Definition, RegistryError> {
     let unreadable = |error: sqlx::Error| damaged("definition", &error);
     let text = |column: &str| row.try_get::<String, _>(column).map_err(unreadable);
     let what = format!("{} {}", text("kind")?, text("name")?);
@@ -66,7 +66,7 @@ pub(crate) fn definition(row: &SqliteRow) -> Result<Definition, RegistryError> {
 }
 
 /// A column that holds a whole number.
-pub(crate) fn number<T: TryFrom<i64> + FromStr>(row: &SqliteRow, column: &str) -> Result<T, RegistryError> {
+pub(crate) fn number<T: TryFrom<i64> + FromStr>(row: &AnyRow, column: &str) -> Result<T, RegistryError> {
     let value: i64 = row.try_get(column).map_err(|error| damaged(column, &error))?;
     T::try_from(value).map_err(|_| damaged(column, &format!("{value} is out of range")))
 }

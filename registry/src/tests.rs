@@ -4,6 +4,7 @@ mod backfilling;
 mod breaking;
 mod cases;
 mod damage;
+mod home;
 mod lineages;
 mod parities;
 mod pinning;
@@ -15,6 +16,8 @@ mod rolling_out;
 mod tokens;
 mod uses;
 mod versions;
+
+pub(crate) use home::{Home, on_both};
 
 use crate::{Definitions, Plan, Registered, RowBound};
 

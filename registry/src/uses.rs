@@ -2,7 +2,7 @@
 //! written under the version, and before anything that was read by it is shown.
 
 use feature::Micros;
-use sqlx::{Sqlite, Transaction};
+use sqlx::{Any, Transaction};
 
 use crate::audit::{AuditAction, Record};
 use crate::body::{Body, DefinitionId};
@@ -19,7 +19,7 @@ impl Registry {
     /// them. Refused where one of them is not what is registered any more. Once it resolves, none of them changes.
     pub async fn begin_use(&self, using: &[Using], by: &str, at: Micros) -> Result<(), RegistryError> {
         let failed = self.failed("record a first use");
-        let mut reading = self.pool().await?.begin().await.map_err(&failed)?;
+        let mut reading = self.begin_reading().await?;
         let using = with_inputs(&mut reading, using, &failed).await?;
         let fresh = fresh(&mut reading, &using, &failed).await?;
         drop(reading);
@@ -74,7 +74,7 @@ impl Registry {
 /// These, and the views whose rows the derived ones among them read, directly or through others. What an input computes is
 /// a part of the hash of the derived view.
 async fn with_inputs(
-    transaction: &mut Transaction<'_, Sqlite>,
+    transaction: &mut Transaction<'_, Any>,
     using: &[Using],
     failed: &impl Fn(sqlx::Error) -> RegistryError,
 ) -> Result<Vec<Using>, RegistryError> {
@@ -104,7 +104,7 @@ async fn with_inputs(
 
 /// Those that are not recorded as used; refused where one is not what is registered.
 async fn fresh<'u>(
-    transaction: &mut Transaction<'_, Sqlite>,
+    transaction: &mut Transaction<'_, Any>,
     using: &'u [Using],
     failed: &impl Fn(sqlx::Error) -> RegistryError,
 ) -> Result<Vec<&'u Using>, RegistryError> {

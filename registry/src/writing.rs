@@ -1,14 +1,14 @@
 //! One writer of the registry at a time: a writer that waits says for which process, and gives up in a sentence.
 
-use std::path::Path;
 use std::time::Duration;
 
-use locks::{Holder, Locked, Wait};
-use sqlx::{Sqlite, Transaction};
+use locks::{Locked, Wait};
+use sqlx::{Any, Transaction};
 
+use crate::database::Database;
+use crate::database::connections::BUSY;
 use crate::digest::Part;
-use crate::error::{self, RegistryError, sqlite_code};
-use crate::file::{BUSY, beside};
+use crate::error::RegistryError;
 use crate::store::Registry;
 
 /// How often it is looked whether the other one has ended.
@@ -19,12 +19,13 @@ impl Registry {
     pub(crate) async fn begin_writing(
         &self,
         action: &'static str,
-    ) -> Result<Transaction<'static, Sqlite>, RegistryError> {
+    ) -> Result<Transaction<'static, Any>, RegistryError> {
         let failed = self.failed(action);
-        let begun = self.telling(self.pool().await?.begin_with("BEGIN IMMEDIATE")).await;
-        begun.map_err(|(source, locked)| match sqlite_code(&source) {
-            Some(error::BUSY) => RegistryError::Locked(locked),
-            _ => failed(source),
+        let pool = self.pool().await?;
+        let begun = self.telling(self.database().begin_writing(&pool)).await;
+        begun.map_err(|(source, locked)| match Database::is_busy(&source) {
+            true => RegistryError::Locked(locked),
+            false => failed(source),
         })
     }
 
@@ -32,32 +33,27 @@ impl Registry {
     pub(crate) async fn begin_changing(
         &self,
         action: &'static str,
-    ) -> Result<Transaction<'static, Sqlite>, RegistryError> {
+    ) -> Result<Transaction<'static, Any>, RegistryError> {
         let mut transaction = self.begin_writing(action).await?;
         self.check(&mut transaction, Part::Registered).await?;
         self.check(&mut transaction, Part::Revisions).await?;
         Ok(transaction)
     }
 
-    /// Waits for SQLite, which waits for another process without a word.
+    /// Waits for the database, which waits for another process without a word.
     async fn telling<T>(
         &self,
         doing: impl Future<Output = Result<T, sqlx::Error>>,
     ) -> Result<T, (sqlx::Error, Locked)> {
-        let path = self.path();
-        let mut wait = Wait::begin(format!("the registry {}", path.display()), BUSY);
+        let database = self.database();
+        let mut wait = Wait::begin(format!("the registry {}", database.shown()), BUSY);
         tokio::pin!(doing);
         loop {
             tokio::select! {
-                done = &mut doing => return done.map_err(|error| (error, wait.give_up(holder(path)))),
-                // SQLite itself gives up.
-                () = tokio::time::sleep(LOOK_EVERY) => drop(wait.look(|| holder(path))),
+                done = &mut doing => return done.map_err(|error| (error, wait.give_up(database.writer()))),
+                // The database itself gives up.
+                () = tokio::time::sleep(LOOK_EVERY) => drop(wait.look(|| database.writer())),
             }
         }
     }
-}
-
-/// The writer: the lock lies in the index of the write-ahead log, or on the file where there is none.
-fn holder(path: &Path) -> Option<Holder> {
-    Holder::of_file(&beside(path, "-shm")).or_else(|| Holder::of_file(path))
 }

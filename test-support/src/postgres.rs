@@ -143,6 +143,12 @@ impl PostgresServer {
         child.wait().unwrap();
     }
 
+    /// Starts it again on the same port, with what it holds.
+    pub fn start_again(&mut self) {
+        self.launch();
+        eventually("the server answers again", || self.psql("ops", "SELECT 1").is_ok());
+    }
+
     /// The URL of the database `ops` for a user, as definitions name it.
     pub fn url(&self, user: &str) -> String {
         format!("postgres://{user}@127.0.0.1:{}/ops", self.port)

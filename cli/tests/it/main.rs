@@ -129,6 +129,8 @@ mod redis_lost;
 #[cfg(test)]
 mod refused_rows;
 #[cfg(test)]
+mod registry_on_a_server;
+#[cfg(test)]
 mod repeated_rows;
 #[cfg(test)]
 mod replaced_table;

@@ -5,8 +5,8 @@ use feature::{EventDate, VersionId, hexadecimal};
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
-use sqlx::sqlite::SqliteRow;
-use sqlx::{Row, Sqlite, Transaction};
+use sqlx::any::AnyRow;
+use sqlx::{Any, Row, Transaction};
 
 use super::record::{BackfillDate, BackfillRecord, BackfillRequest, BackfillState, KeptBackfill};
 use crate::audit::{AuditAction, Record};
@@ -48,7 +48,8 @@ impl Registry {
         let failed = self.failed("begin the backfill");
         let mut transaction = self.begin_changing("begin the backfill").await?;
         let newest = newest(&mut transaction, &record.view).await.map_err(&failed)?;
-        if let Some(newest) = newest.map(|row| read(&row)).transpose().map_err(|error| self.in_file(error))?
+        if let Some(newest) =
+            newest.map(|row| read(&row)).transpose().map_err(|error| self.in_database(error))?
             && newest.record.state.is_open()
         {
             return Err(open(&newest.record));
@@ -65,7 +66,7 @@ impl Registry {
         let failed = self.failed("resume the backfill");
         let mut transaction = self.begin_changing("resume the backfill").await?;
         let newest = newest(&mut transaction, &record.view).await.map_err(&failed)?;
-        let newest = newest.map(|row| read(&row)).transpose().map_err(|error| self.in_file(error))?;
+        let newest = newest.map(|row| read(&row)).transpose().map_err(|error| self.in_database(error))?;
         let Some(newest) = newest.filter(|newest| newest.record.number == record.number) else {
             return Err(RegistryError::NoBackfill { view: record.view.clone() });
         };
@@ -141,9 +142,9 @@ impl Registry {
 
     /// The newest backfill by dates of a view; `None` if none ever began.
     pub async fn backfill(&self, view: &VersionId) -> Result<Option<KeptBackfill>, RegistryError> {
-        let mut transaction = self.pool().await?.begin().await.map_err(self.failed("be read"))?;
+        let mut transaction = self.begin_reading().await?;
         let row = newest(&mut transaction, view).await.map_err(self.failed("be read"))?;
-        row.map(|row| read(&row)).transpose().map_err(|error| self.in_file(error))
+        row.map(|row| read(&row)).transpose().map_err(|error| self.in_database(error))
     }
 
     /// The newest backfill by dates of each view that has one, by view.
@@ -151,7 +152,7 @@ impl Registry {
         let query = "SELECT * FROM backfills AS one WHERE number = (SELECT max(number) FROM backfills
             WHERE name = one.name AND version = one.version) ORDER BY name, version";
         let rows = sqlx::query(query).fetch_all(&self.pool().await?).await.map_err(self.failed("be read"))?;
-        rows.iter().map(read).collect::<Result<_, _>>().map_err(|error| self.in_file(error))
+        rows.iter().map(read).collect::<Result<_, _>>().map_err(|error| self.in_database(error))
     }
 
     /// The dates of a backfill, the oldest first.
@@ -169,17 +170,17 @@ impl Registry {
             .fetch_all(&self.pool().await?)
             .await
             .map_err(self.failed("be read"))?;
-        rows.iter().map(read_date).collect::<Result<_, _>>().map_err(|error| self.in_file(error))
+        rows.iter().map(read_date).collect::<Result<_, _>>().map_err(|error| self.in_database(error))
     }
 
     /// Reads every backfill; refused where one is not what was kept.
     pub(crate) async fn check_backfills(&self) -> Result<(), RegistryError> {
         let rows = sqlx::query("SELECT * FROM backfills").fetch_all(&self.pool().await?).await;
         let rows = rows.map_err(self.failed("be read"))?;
-        rows.iter().try_for_each(|row| read(row).map(drop)).map_err(|error| self.in_file(error))?;
+        rows.iter().try_for_each(|row| read(row).map(drop)).map_err(|error| self.in_database(error))?;
         let rows = sqlx::query("SELECT * FROM backfill_dates").fetch_all(&self.pool().await?).await;
         let rows = rows.map_err(self.failed("be read"))?;
-        rows.iter().try_for_each(|row| read_date(row).map(drop)).map_err(|error| self.in_file(error))
+        rows.iter().try_for_each(|row| read_date(row).map(drop)).map_err(|error| self.in_database(error))
     }
 }
 
@@ -194,15 +195,15 @@ fn open(record: &BackfillRecord) -> RegistryError {
 }
 
 async fn newest(
-    transaction: &mut Transaction<'_, Sqlite>,
+    transaction: &mut Transaction<'_, Any>,
     view: &VersionId,
-) -> Result<Option<SqliteRow>, sqlx::Error> {
+) -> Result<Option<AnyRow>, sqlx::Error> {
     let query = "SELECT * FROM backfills WHERE name = $1 AND version = $2 ORDER BY number DESC LIMIT 1";
     let query = sqlx::query(query).bind(view.name.as_str()).bind(i64::from(view.version));
     query.fetch_optional(&mut **transaction).await
 }
 
-async fn put(transaction: &mut Transaction<'_, Sqlite>, record: &BackfillRecord) -> Result<(), sqlx::Error> {
+async fn put(transaction: &mut Transaction<'_, Any>, record: &BackfillRecord) -> Result<(), sqlx::Error> {
     let body = text(record);
     let keep = "INSERT INTO backfills (name, version, number, state, request, body, digest)
         VALUES ($1, $2, $3, $4, '', $5, $6)
@@ -230,7 +231,7 @@ fn checksum(body: &str) -> String {
 }
 
 /// What a row of either table keeps.
-fn kept<T: DeserializeOwned>(row: &SqliteRow, what: &str) -> Result<T, RegistryError> {
+fn kept<T: DeserializeOwned>(row: &AnyRow, what: &str) -> Result<T, RegistryError> {
     let unreadable = |error: &dyn std::fmt::Display| damaged(what, error);
     let column = |column: &str| row.try_get::<String, _>(column).map_err(|error| unreadable(&error));
     let body = column("body")?;
@@ -246,13 +247,13 @@ fn kept<T: DeserializeOwned>(row: &SqliteRow, what: &str) -> Result<T, RegistryE
 }
 
 /// Which backfill a row of either table is of.
-fn key(row: &SqliteRow) -> Result<(VersionId, u64), RegistryError> {
+fn key(row: &AnyRow) -> Result<(VersionId, u64), RegistryError> {
     let name: String = row.try_get("name").map_err(|error| damaged("backfill", &error))?;
     let name = name.parse().map_err(|error: feature::NameError| damaged("backfill", &error))?;
     Ok((VersionId { name, version: number(row, "version")? }, number(row, "number")?))
 }
 
-fn read(row: &SqliteRow) -> Result<KeptBackfill, RegistryError> {
+fn read(row: &AnyRow) -> Result<KeptBackfill, RegistryError> {
     let (view, number) = key(row)?;
     let what = format!("backfill {number} of {view}");
     let record: BackfillRecord = kept(row, &what)?;
@@ -271,7 +272,7 @@ fn read(row: &SqliteRow) -> Result<KeptBackfill, RegistryError> {
     }
 }
 
-fn read_date(row: &SqliteRow) -> Result<BackfillDate, RegistryError> {
+fn read_date(row: &AnyRow) -> Result<BackfillDate, RegistryError> {
     let (view, of) = key(row)?;
     let day: i64 = number(row, "day")?;
     let date: BackfillDate = kept(row, &format!("date of backfill {of} of {view}"))?;

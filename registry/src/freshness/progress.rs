@@ -75,11 +75,11 @@ impl Registry {
             .await;
         let rows = rows.map_err(self.failed("be read"))?;
         let read: Result<_, _> = rows.iter().map(read).collect();
-        read.map_err(|error| self.in_file(error))
+        read.map_err(|error| self.in_database(error))
     }
 }
 
-fn read(row: &sqlx::sqlite::SqliteRow) -> Result<Progress, RegistryError> {
+fn read(row: &sqlx::any::AnyRow) -> Result<Progress, RegistryError> {
     use sqlx::Row;
     let what = |error: &dyn std::fmt::Display| damaged("progress", error);
     let text = |column: &str| row.try_get::<Option<String>, _>(column).map_err(|error| what(&error));
@@ -103,11 +103,10 @@ fn read(row: &sqlx::sqlite::SqliteRow) -> Result<Progress, RegistryError> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::tests::{Home, on_both};
 
-    #[tokio::test]
-    async fn a_process_that_begins_again_does_not_take_back_how_far_the_view_is() {
-        let folder = tempfile::tempdir().unwrap();
-        let registry = Registry::open(&format!("sqlite://{}/r.db", folder.path().display())).await.unwrap();
+    async fn a_process_that_begins_again_does_not_take_back_how_far_the_view_is(home: &Home) {
+        let registry = Registry::open(&home.url()).await.unwrap();
         let at = |seconds: i64| Micros::new(1_370_001_600_000_000 + seconds * 1_000_000).unwrap();
         let before = Progress {
             view: "clicks@2".parse().unwrap(),
@@ -133,4 +132,6 @@ mod tests {
         let kept = Progress { newest: Some(at(5)), received_at: Some(at(6)), ..again };
         assert_eq!(registry.progress().await.unwrap(), [loads, kept]);
     }
+
+    on_both!(a_process_that_begins_again_does_not_take_back_how_far_the_view_is);
 }

@@ -3,7 +3,7 @@
 
 use feature::{Micros, Name, Span, VersionId};
 use sqlx::Row;
-use sqlx::sqlite::SqliteRow;
+use sqlx::any::AnyRow;
 
 use crate::error::RegistryError;
 use crate::keys::Kind;
@@ -150,13 +150,13 @@ impl Registry {
         to: Micros,
     ) -> Result<Vec<ReadsOf>, RegistryError> {
         let query = "SELECT kind, name, version, measured,
-                group_concat(began || ',' || good || ',' || bad || ',' || unknown || ',' || missing, ';') AS slots
+                string_agg(began || ',' || good || ',' || bad || ',' || unknown || ',' || missing, ';') AS slots
              FROM freshness_reads WHERE slot = $1 AND began >= $2 AND began < $3
              GROUP BY kind, name, version, measured ORDER BY kind, name, version, measured";
         let rows = sqlx::query(query).bind(slot.micros()).bind(from.floor(slot)).bind(to.floor(slot));
         let rows = rows.fetch_all(&self.pool().await?).await.map_err(self.failed("be read"))?;
         let read: Result<_, _> = rows.iter().map(reads_of).collect();
-        read.map_err(|error| self.in_file(error))
+        read.map_err(|error| self.in_database(error))
     }
 
     /// The sums of such slots, one for each view and service, with the begin of the first.
@@ -167,8 +167,8 @@ impl Registry {
         to: Micros,
     ) -> Result<Vec<CountedReads>, RegistryError> {
         let query =
-            "SELECT kind, name, version, measured, MIN(began) AS began, SUM(good) AS good, SUM(bad) AS bad,
-                SUM(unknown) AS unknown, SUM(missing) AS missing FROM freshness_reads
+            "SELECT kind, name, version, measured, MIN(began) AS began, CAST(SUM(good) AS BIGINT) AS good, CAST(SUM(bad) AS BIGINT) AS bad,
+                CAST(SUM(unknown) AS BIGINT) AS unknown, CAST(SUM(missing) AS BIGINT) AS missing FROM freshness_reads
              WHERE slot = $1 AND began >= $2 AND began < $3
              GROUP BY kind, name, version, measured ORDER BY kind, name, version, measured";
         self.counted(query, slot, from, to).await
@@ -184,12 +184,12 @@ impl Registry {
         let rows = sqlx::query(query).bind(slot.micros()).bind(from.floor(slot)).bind(to.floor(slot));
         let rows = rows.fetch_all(&self.pool().await?).await.map_err(self.failed("be read"))?;
         let counted: Result<_, _> = rows.iter().map(counted).collect();
-        counted.map_err(|error| self.in_file(error))
+        counted.map_err(|error| self.in_database(error))
     }
 }
 
 /// Counts from a row of `freshness_reads`.
-fn counted(row: &SqliteRow) -> Result<CountedReads, RegistryError> {
+fn counted(row: &AnyRow) -> Result<CountedReads, RegistryError> {
     let (kind, id, measured) = subject(row)?;
     Ok(CountedReads {
         kind,
@@ -204,7 +204,7 @@ fn counted(row: &SqliteRow) -> Result<CountedReads, RegistryError> {
 }
 
 /// The view or the service that a row is about, and what is measured of it.
-fn subject(row: &SqliteRow) -> Result<(Kind, VersionId, Measured), RegistryError> {
+fn subject(row: &AnyRow) -> Result<(Kind, VersionId, Measured), RegistryError> {
     let what = |error: &dyn std::fmt::Display| damaged("counted reads", error);
     let text = |column: &str| row.try_get::<String, _>(column).map_err(|error| what(&error));
     let kind = text("kind")?;
@@ -217,7 +217,7 @@ fn subject(row: &SqliteRow) -> Result<(Kind, VersionId, Measured), RegistryError
 }
 
 /// All slots of a view or a service from a row that has them as one text.
-fn reads_of(row: &SqliteRow) -> Result<ReadsOf, RegistryError> {
+fn reads_of(row: &AnyRow) -> Result<ReadsOf, RegistryError> {
     let (kind, id, measured) = subject(row)?;
     let text: &str = row.try_get("slots").map_err(|error| damaged("counted reads", &error))?;
     let slots = text.split(';').map(read_slot).collect::<Option<Vec<ReadSlot>>>();
@@ -237,6 +237,7 @@ fn read_slot(text: &str) -> Option<ReadSlot> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::tests::{Home, on_both};
 
     const NOON: i64 = 1_370_001_600_000_000;
 
@@ -253,13 +254,11 @@ mod tests {
         }
     }
 
-    #[tokio::test]
-    async fn counts_of_servers_add_up_by_minute_and_by_hour_and_old_ones_are_dropped() {
-        let folder = tempfile::tempdir().unwrap();
-        let registry = Registry::open(&format!("sqlite://{}/r.db", folder.path().display())).await.unwrap();
+    async fn counts_of_servers_add_up_by_minute_and_by_hour_and_old_ones_are_dropped(home: &Home) {
+        let registry = Registry::open(&home.url()).await.unwrap();
         let at = |seconds| counted(seconds, 0, 0).at;
         registry.add_reads(&[counted(5, 10, 1), counted(70, 20, 0)], at(70)).await.unwrap();
-        let other = Registry::open(&format!("sqlite://{}/r.db", folder.path().display())).await.unwrap();
+        let other = Registry::open(&home.url()).await.unwrap();
         other.add_reads(&[counted(59, 5, 2)], at(70)).await.unwrap();
         let found = registry.reads(Span::MINUTE, at(30)).await.unwrap();
         let begun = |seconds, good, bad, unknown| CountedReads { unknown, ..counted(seconds, good, bad) };
@@ -273,10 +272,8 @@ mod tests {
         assert_eq!(registry.reads(Span::HOUR, at(0)).await.unwrap(), []);
     }
 
-    #[tokio::test]
-    async fn slots_of_each_subject_come_together_in_their_order_and_add_up_to_their_sum() {
-        let folder = tempfile::tempdir().unwrap();
-        let registry = Registry::open(&format!("sqlite://{}/r.db", folder.path().display())).await.unwrap();
+    async fn slots_of_each_subject_come_together_in_their_order_and_add_up_to_their_sum(home: &Home) {
+        let registry = Registry::open(&home.url()).await.unwrap();
         let other = |seconds| CountedReads { id: "clicks@10".parse().unwrap(), ..counted(seconds, 7, 0) };
         for reads in [counted(120, 1, 2), counted(0, 3, 4), other(60), counted(60, 5, 6), counted(180, 9, 9)]
         {
@@ -301,10 +298,8 @@ mod tests {
         assert_eq!(found, [(2, from, 9, 12), (10, counted(60, 0, 0).at, 7, 0)]);
     }
 
-    #[tokio::test]
-    async fn what_is_measured_of_a_view_is_counted_apart() {
-        let folder = tempfile::tempdir().unwrap();
-        let registry = Registry::open(&format!("sqlite://{}/r.db", folder.path().display())).await.unwrap();
+    async fn what_is_measured_of_a_view_is_counted_apart(home: &Home) {
+        let registry = Registry::open(&home.url()).await.unwrap();
         let all = [Measured::Reads, Measured::Served, Measured::Feature("page".parse().unwrap())];
         let of =
             |measured: &Measured, good| CountedReads { measured: measured.clone(), ..counted(0, good, 0) };
@@ -316,4 +311,10 @@ mod tests {
         let found: Vec<_> = read.iter().map(|of| (&of.measured, of.slots[0].good)).collect();
         assert_eq!(found, [(&all[0], 1), (&all[1], 2), (&all[2], 6)]);
     }
+
+    on_both!(
+        counts_of_servers_add_up_by_minute_and_by_hour_and_old_ones_are_dropped,
+        slots_of_each_subject_come_together_in_their_order_and_add_up_to_their_sum,
+        what_is_measured_of_a_view_is_counted_apart
+    );
 }

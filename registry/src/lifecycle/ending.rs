@@ -104,7 +104,7 @@ impl Registry {
     /// A rollback does not return to a version that is retired.
     async fn forget_before(
         &self,
-        transaction: &mut sqlx::Transaction<'_, sqlx::Sqlite>,
+        transaction: &mut sqlx::Transaction<'_, sqlx::Any>,
         registered: &crate::Registered,
         id: &DefinitionId,
     ) -> Result<(), sqlx::Error> {
@@ -129,7 +129,7 @@ impl Registry {
         let id = DefinitionId::versioned(Kind::FeatureView, view);
         let failed = self.failed("record that storage is freed");
         let mut transaction = self.begin_changing("record that storage is freed").await?;
-        let all = retirements(&mut transaction, &failed).await.map_err(|error| self.in_file(error))?;
+        let all = retirements(&mut transaction, &failed).await.map_err(|error| self.in_database(error))?;
         let Some(retirement) = all.get(&id).filter(|retirement| !retirement.is_freed) else { return Ok(()) };
         let freed = Retirement { is_freed: true, ..retirement.clone() };
         put_retirement(&mut transaction, &id, &freed).await.map_err(&failed)?;

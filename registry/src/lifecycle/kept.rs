@@ -3,8 +3,8 @@
 use std::collections::BTreeMap;
 
 use feature::Micros;
-use sqlx::sqlite::SqliteRow;
-use sqlx::{Row, Sqlite, Transaction};
+use sqlx::any::AnyRow;
+use sqlx::{Any, Row, Transaction};
 
 use super::standing::{Deprecation, Retirement};
 use crate::body::DefinitionId;
@@ -14,12 +14,12 @@ use crate::stored::{damaged, number};
 
 /// Every version that is deprecated.
 pub(crate) async fn deprecations(
-    transaction: &mut Transaction<'_, Sqlite>,
+    transaction: &mut Transaction<'_, Any>,
     failed: &impl Fn(sqlx::Error) -> RegistryError,
 ) -> Result<BTreeMap<DefinitionId, Deprecation>, RegistryError> {
     let rows =
         sqlx::query("SELECT * FROM deprecations").fetch_all(&mut **transaction).await.map_err(failed)?;
-    let read = |row: &SqliteRow| {
+    let read = |row: &AnyRow| {
         let reason = text(row, "reason")?.parse().map_err(|error| damaged("deprecation", &error))?;
         let (since, sunset) = (moment(row, "since")?, moment(row, "sunset")?);
         Ok((id(row)?, Deprecation { since, sunset, reason }))
@@ -29,12 +29,12 @@ pub(crate) async fn deprecations(
 
 /// Every version that is retired.
 pub(crate) async fn retirements(
-    transaction: &mut Transaction<'_, Sqlite>,
+    transaction: &mut Transaction<'_, Any>,
     failed: &impl Fn(sqlx::Error) -> RegistryError,
 ) -> Result<BTreeMap<DefinitionId, Retirement>, RegistryError> {
     let rows =
         sqlx::query("SELECT * FROM retirements").fetch_all(&mut **transaction).await.map_err(failed)?;
-    let read = |row: &SqliteRow| {
+    let read = |row: &AnyRow| {
         let reason = match text(row, "reason")?.as_str() {
             "" => None,
             reason => Some(reason.parse().map_err(|error| damaged("retirement", &error))?),
@@ -47,7 +47,7 @@ pub(crate) async fn retirements(
 
 /// Since when a version is retired; `None` if it is not.
 pub(crate) async fn is_retired(
-    transaction: &mut Transaction<'_, Sqlite>,
+    transaction: &mut Transaction<'_, Any>,
     id: &DefinitionId,
 ) -> Result<bool, sqlx::Error> {
     let query = "SELECT 1 FROM retirements WHERE kind = $1 AND name = $2 AND version = $3";
@@ -61,7 +61,7 @@ pub(crate) async fn is_retired(
 }
 
 pub(super) async fn put_deprecation(
-    transaction: &mut Transaction<'_, Sqlite>,
+    transaction: &mut Transaction<'_, Any>,
     id: &DefinitionId,
     deprecation: Option<&Deprecation>,
 ) -> Result<(), sqlx::Error> {
@@ -88,7 +88,7 @@ pub(super) async fn put_deprecation(
 }
 
 pub(super) async fn put_retirement(
-    transaction: &mut Transaction<'_, Sqlite>,
+    transaction: &mut Transaction<'_, Any>,
     id: &DefinitionId,
     retirement: &Retirement,
 ) -> Result<(), sqlx::Error> {
@@ -107,15 +107,15 @@ pub(super) async fn put_retirement(
         .map(|_| ())
 }
 
-fn text(row: &SqliteRow, column: &str) -> Result<String, RegistryError> {
+fn text(row: &AnyRow, column: &str) -> Result<String, RegistryError> {
     row.try_get(column).map_err(|error| damaged(column, &error))
 }
 
-fn moment(row: &SqliteRow, column: &str) -> Result<Micros, RegistryError> {
+fn moment(row: &AnyRow, column: &str) -> Result<Micros, RegistryError> {
     Micros::new(number(row, column)?).map_err(|error| damaged(column, &error))
 }
 
-fn id(row: &SqliteRow) -> Result<DefinitionId, RegistryError> {
+fn id(row: &AnyRow) -> Result<DefinitionId, RegistryError> {
     let what = "version that is deprecated or retired";
     let kind = text(row, "kind")?;
     let kind = Kind::named(&kind).ok_or_else(|| damaged(what, &format!("`{kind}` is not a kind")))?;

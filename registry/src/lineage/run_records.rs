@@ -5,7 +5,7 @@ use feature::{Micros, VersionId, hexadecimal};
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 use sqlx::Row;
-use sqlx::sqlite::SqliteRow;
+use sqlx::any::AnyRow;
 
 use super::run::{Job, RunId, RunRecord, RunState};
 use crate::error::RegistryError;
@@ -71,7 +71,7 @@ impl Registry {
                 SELECT runs.*, row_number() OVER (PARTITION BY job ORDER BY started_at DESC, id DESC) AS newest
                 FROM runs JOIN run_views ON run_views.run = runs.id
                 WHERE run_views.name = $1 AND run_views.version = $2
-            ) WHERE newest <= $3 ORDER BY started_at DESC, id DESC";
+            ) AS ranked WHERE newest <= $3 ORDER BY started_at DESC, id DESC";
         self.runs(query, view, limit).await
     }
 
@@ -82,7 +82,7 @@ impl Registry {
                 FROM runs WHERE job IN ('backfill', 'materialize', 'stream')
             ) AS ranked ON ranked.id = runs.id WHERE newest = 1 ORDER BY runs.name, runs.version";
         let rows = sqlx::query(query).fetch_all(&self.pool().await?).await.map_err(self.failed("be read"))?;
-        rows.iter().map(read).collect::<Result<_, _>>().map_err(|error| self.in_file(error))
+        rows.iter().map(read).collect::<Result<_, _>>().map_err(|error| self.in_database(error))
     }
 
     /// The newest training sets of a service, newest first; at most `limit`.
@@ -102,7 +102,7 @@ impl Registry {
             ORDER BY started_at DESC, id DESC LIMIT $1";
         let rows = sqlx::query(query).bind(i64::from(limit)).fetch_all(&self.pool().await?).await;
         let rows = rows.map_err(self.failed("be read"))?;
-        rows.iter().map(read).collect::<Result<_, _>>().map_err(|error| self.in_file(error))
+        rows.iter().map(read).collect::<Result<_, _>>().map_err(|error| self.in_database(error))
     }
 
     async fn runs(
@@ -114,14 +114,14 @@ impl Registry {
         let rows =
             sqlx::query(query).bind(of.name.as_str()).bind(i64::from(of.version)).bind(i64::from(limit));
         let rows = rows.fetch_all(&self.pool().await?).await.map_err(self.failed("be read"))?;
-        rows.iter().map(read).collect::<Result<_, _>>().map_err(|error| self.in_file(error))
+        rows.iter().map(read).collect::<Result<_, _>>().map_err(|error| self.in_database(error))
     }
 
     /// Reads every run; refused where one is not what was recorded.
     pub(crate) async fn check_runs(&self) -> Result<(), RegistryError> {
         let rows = sqlx::query("SELECT * FROM runs").fetch_all(&self.pool().await?).await;
         let rows = rows.map_err(self.failed("be read"))?;
-        rows.iter().try_for_each(|row| read(row).map(|_| ())).map_err(|error| self.in_file(error))
+        rows.iter().try_for_each(|row| read(row).map(|_| ())).map_err(|error| self.in_database(error))
     }
 }
 
@@ -134,7 +134,7 @@ fn checksum(body: &str) -> String {
 }
 
 /// A run from a row of `runs`.
-fn read(row: &SqliteRow) -> Result<RunRecord, RegistryError> {
+fn read(row: &AnyRow) -> Result<RunRecord, RegistryError> {
     let id: String = row.try_get("id").map_err(|error| damaged("run", &error))?;
     let unreadable = |error: &dyn std::fmt::Display| damaged(&what(&id), error);
     let text = |column: &str| row.try_get::<String, _>(column).map_err(|error| unreadable(&error));

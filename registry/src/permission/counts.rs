@@ -64,7 +64,8 @@ impl Registry {
         let minute = feature::floor(minute.get(), Span::MINUTE);
         let insert = "INSERT INTO access_counts (minute, subject, action, resource, allowed)
             VALUES ($1, $2, $3, $4, $5)
-            ON CONFLICT (minute, subject, action, resource) DO UPDATE SET allowed = allowed + excluded.allowed";
+            ON CONFLICT (minute, subject, action, resource) DO UPDATE SET
+            allowed = access_counts.allowed + excluded.allowed";
         for (subject, action, resource, count) in allowed {
             sqlx::query(insert)
                 .bind(minute)
@@ -89,7 +90,7 @@ impl Registry {
         &self,
         since: Micros,
     ) -> Result<Vec<(String, String, String, u64)>, RegistryError> {
-        let query = "SELECT subject, action, resource, SUM(allowed) FROM access_counts WHERE minute >= $1
+        let query = "SELECT subject, action, resource, CAST(SUM(allowed) AS BIGINT) FROM access_counts WHERE minute >= $1
             GROUP BY subject, action, resource ORDER BY subject, action, resource";
         let rows: Vec<(String, String, String, i64)> = sqlx::query_as(query)
             .bind(feature::floor(since.get(), Span::MINUTE))

@@ -3,13 +3,12 @@
 
 use access::{KnownToken, TokenId, TokenName};
 use feature::{Micros, Name, Span};
-use sqlx::sqlite::SqliteRow;
-use sqlx::{Row, Sqlite, Transaction};
+use sqlx::any::AnyRow;
+use sqlx::{Any, Row, Transaction};
 
 use crate::audit::{AuditAction, Record};
 use crate::digest::Part;
 use crate::error::RegistryError;
-use crate::file;
 use crate::registered::unknown;
 use crate::store::Registry;
 use crate::stored::{damaged, number};
@@ -39,20 +38,17 @@ fn subject(token: &KnownToken) -> String {
 impl Registry {
     /// How many times tokens changed. A reader that follows them reads them again when it moves.
     pub async fn access_generation(&self) -> Result<u64, RegistryError> {
-        // An opened file is read on after it was removed or replaced.
-        if file::identity(self.path()) != self.opened() {
-            return Err(RegistryError::Gone { file: self.path().to_owned() });
-        }
+        self.database().look()?;
         let row = sqlx::query("SELECT access_generation FROM registry WHERE id = 1");
-        let row = row.fetch_one(&self.pool().await?).await.map_err(self.failed("be read"))?;
-        number(&row, "access_generation").map_err(|error| self.in_file(error))
+        let row = self.soon(row.fetch_one(&self.pool().await?)).await.map_err(self.failed("be read"))?;
+        number(&row, "access_generation").map_err(|error| self.in_database(error))
     }
 
     /// All tokens, the oldest first.
     pub async fn tokens(&self) -> Result<Vec<KeptToken>, RegistryError> {
-        let mut transaction = self.pool().await?.begin().await.map_err(self.failed("be read"))?;
+        let mut transaction = self.begin_reading().await?;
         self.check(&mut transaction, Part::Registered).await?;
-        all(&mut transaction, self.failed("be read")).await.map_err(|error| self.in_file(error))
+        all(&mut transaction, self.failed("be read")).await.map_err(|error| self.in_database(error))
     }
 
     /// Keeps a new token. Tokens that are refused for long are forgotten.
@@ -65,7 +61,7 @@ impl Registry {
             .execute(&mut *transaction)
             .await
             .map_err(&failed)?;
-        let tokens = all(&mut transaction, &failed).await.map_err(|error| self.in_file(error))?;
+        let tokens = all(&mut transaction, &failed).await.map_err(|error| self.in_database(error))?;
         if tokens.len() >= MOST_TOKENS {
             return Err(RegistryError::TooManyTokens { limit: MOST_TOKENS });
         }
@@ -147,10 +143,11 @@ impl Registry {
     /// The tokens that a text means; refused where there is none.
     async fn meant(
         &self,
-        transaction: &mut Transaction<'static, Sqlite>,
+        transaction: &mut Transaction<'static, Any>,
         which: &str,
     ) -> Result<Vec<KeptToken>, RegistryError> {
-        let tokens = all(transaction, self.failed("be read")).await.map_err(|error| self.in_file(error))?;
+        let tokens =
+            all(transaction, self.failed("be read")).await.map_err(|error| self.in_database(error))?;
         let id: Option<TokenId> = which.parse().ok();
         let is_meant = |kept: &&KeptToken| Some(kept.token.id) == id || kept.token.name.as_str() == which;
         let meant: Vec<KeptToken> = tokens.iter().filter(is_meant).cloned().collect();
@@ -162,7 +159,7 @@ impl Registry {
 
     async fn tokens_changed(
         &self,
-        mut transaction: Transaction<'static, Sqlite>,
+        mut transaction: Transaction<'static, Any>,
         records: Vec<Record>,
         at: Micros,
     ) -> Result<(), RegistryError> {
@@ -180,14 +177,14 @@ impl Registry {
 }
 
 async fn all(
-    transaction: &mut Transaction<'_, Sqlite>,
+    transaction: &mut Transaction<'_, Any>,
     failed: impl Fn(sqlx::Error) -> RegistryError,
 ) -> Result<Vec<KeptToken>, RegistryError> {
     let rows = sqlx::query("SELECT * FROM tokens ORDER BY created_at, id");
     rows.fetch_all(&mut **transaction).await.map_err(failed)?.iter().map(kept).collect()
 }
 
-fn kept(row: &SqliteRow) -> Result<KeptToken, RegistryError> {
+fn kept(row: &AnyRow) -> Result<KeptToken, RegistryError> {
     let text = |column: &str| row.try_get::<String, _>(column).map_err(|error| damaged("token", &error));
     let moment = |column: &str| {
         let micros: Option<i64> = row.try_get(column).map_err(|error| damaged("token", &error))?;

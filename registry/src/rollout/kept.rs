@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use feature::{Canary, Micros, Name, Percent, VersionId};
-use sqlx::{Sqlite, Transaction};
+use sqlx::{Any, Transaction};
 
 use super::Rollout;
 use crate::error::RegistryError;
@@ -11,7 +11,7 @@ use crate::stored::damaged;
 
 /// Keeps how a service is answered.
 pub(super) async fn put(
-    transaction: &mut Transaction<'_, Sqlite>,
+    transaction: &mut Transaction<'_, Any>,
     service: &Name,
     before: &Rollout,
     after: &Rollout,
@@ -43,7 +43,7 @@ pub(super) async fn put(
 
 /// Keeps the versions that were live before, the latest last.
 pub(crate) async fn put_before(
-    transaction: &mut Transaction<'_, Sqlite>,
+    transaction: &mut Transaction<'_, Any>,
     service: &Name,
     before: &[VersionId],
 ) -> Result<(), sqlx::Error> {
@@ -64,7 +64,7 @@ pub(crate) async fn put_before(
 
 /// How every service is answered.
 pub(crate) async fn of_all(
-    transaction: &mut Transaction<'_, Sqlite>,
+    transaction: &mut Transaction<'_, Any>,
     failed: &impl Fn(sqlx::Error) -> RegistryError,
 ) -> Result<BTreeMap<Name, Rollout>, RegistryError> {
     let live: Vec<(String, i64)> = sqlx::query_as("SELECT name, version FROM live_versions")

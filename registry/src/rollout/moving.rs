@@ -62,7 +62,7 @@ impl Registry {
         if checked_on.is_some_and(|checked_on| checked_on != current) {
             return Err(RegistryError::ChangedMeanwhile { service: service.clone() });
         }
-        let before = of_all(&mut transaction, &failed).await.map_err(|error| self.in_file(error))?;
+        let before = of_all(&mut transaction, &failed).await.map_err(|error| self.in_database(error))?;
         let before = before.get(service).cloned();
         let before =
             before.ok_or_else(|| damaged(&format!("live version of {service}"), &"there is none"))?;

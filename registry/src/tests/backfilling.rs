@@ -1,9 +1,9 @@
 //! Backfills by dates as the registry keeps them: one of a view at a time, with what is wanted of it.
 
 use feature::{EventDate, Micros, VersionId};
-use sqlx::Row;
-use tempfile::TempDir;
+use sqlx::{Connection, Row};
 
+use super::{Home, on_both};
 use crate::{
     BackfillDate, BackfillDateState, BackfillRecord, BackfillRequest, BackfillState, Registry, RegistryError,
 };
@@ -40,14 +40,12 @@ fn record(number: u64) -> BackfillRecord {
     record.executed_here(Some("ann".to_owned()), at(1))
 }
 
-async fn open(folder: &TempDir) -> Registry {
-    Registry::open(&format!("sqlite://{}/r.db", folder.path().display())).await.unwrap()
+async fn open(home: &Home) -> Registry {
+    Registry::open(&home.url()).await.unwrap()
 }
 
-#[tokio::test]
-async fn one_backfill_of_a_view_goes_on_at_a_time_and_the_refusal_names_it() {
-    let folder = TempDir::new().unwrap();
-    let registry = open(&folder).await;
+async fn one_backfill_of_a_view_goes_on_at_a_time_and_the_refusal_names_it(home: &Home) {
+    let registry = open(home).await;
     registry.begin_backfill(&record(1)).await.unwrap();
     let said = "backfill 1 of arrivals@2, which was started by ann at 2013-05-31T11:33:20Z, is running";
     assert_eq!(registry.begin_backfill(&record(2)).await.unwrap_err().to_string(), said);
@@ -64,10 +62,8 @@ async fn one_backfill_of_a_view_goes_on_at_a_time_and_the_refusal_names_it() {
     assert_eq!(registry.backfills().await.unwrap().len(), 1);
 }
 
-#[tokio::test]
-async fn a_request_waits_until_it_is_resumed_and_a_cancel_is_not_taken_back_by_a_pause() {
-    let folder = TempDir::new().unwrap();
-    let registry = open(&folder).await;
+async fn a_request_waits_until_it_is_resumed_and_a_cancel_is_not_taken_back_by_a_pause(home: &Home) {
+    let registry = open(home).await;
     registry.begin_backfill(&record(1)).await.unwrap();
     let request = async || registry.backfill(&view()).await.unwrap().unwrap().request;
     assert_eq!(request().await, None);
@@ -86,10 +82,8 @@ async fn a_request_waits_until_it_is_resumed_and_a_cancel_is_not_taken_back_by_a
     assert_eq!(request().await, None);
 }
 
-#[tokio::test]
-async fn dates_are_kept_beside_it_and_one_that_is_damaged_is_named() {
-    let folder = TempDir::new().unwrap();
-    let registry = open(&folder).await;
+async fn dates_are_kept_beside_it_and_one_that_is_damaged_is_named(home: &Home) {
+    let registry = open(home).await;
     registry.begin_backfill(&record(1)).await.unwrap();
     let mut dates =
         vec![BackfillDate::waiting(EventDate::None, 3), BackfillDate::waiting(EventDate::Day(15_000), 7)];
@@ -114,13 +108,10 @@ async fn dates_are_kept_beside_it_and_one_that_is_damaged_is_named() {
 /// A registry as schema 9 left it, before backfills went date by date.
 #[tokio::test]
 async fn a_registry_of_schema_9_is_brought_on_with_all_that_it_holds() {
-    let folder = TempDir::new().unwrap();
-    let path = folder.path().join("r.db");
-    let options = sqlx::sqlite::SqliteConnectOptions::new().filename(&path).create_if_missing(true);
-    let pool = crate::file::pool_options(1).connect_with(options).await.unwrap();
-    sqlx::raw_sql(include_str!("schema_9.sql")).execute(&pool).await.unwrap();
-    pool.close().await;
-    let registry = open(&folder).await;
+    let home = &Home::sqlite();
+    let connection = home.made_of(include_str!("schema_9.sql")).await;
+    connection.close().await.unwrap();
+    let registry = open(home).await;
     let registered = registry.registered().await.unwrap();
     assert_eq!(registered.views().count(), 2);
     assert_eq!(registry.integrity().await.unwrap(), Vec::<String>::new());
@@ -133,3 +124,9 @@ async fn a_registry_of_schema_9_is_brought_on_with_all_that_it_holds() {
         .unwrap();
     assert_eq!(row.get::<i64, _>(0), crate::schema::SCHEMA);
 }
+
+on_both!(
+    one_backfill_of_a_view_goes_on_at_a_time_and_the_refusal_names_it,
+    a_request_waits_until_it_is_resumed_and_a_cancel_is_not_taken_back_by_a_pause,
+    dates_are_kept_beside_it_and_one_that_is_damaged_is_named
+);

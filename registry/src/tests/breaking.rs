@@ -1,20 +1,17 @@
 //! Breakers in a registry that an older version has left.
 
-use sqlx::Row;
-use tempfile::TempDir;
+use sqlx::{Connection, Row};
 
+use super::Home;
 use crate::Registry;
 
 /// A registry as schema 12 left it, before breakers.
 #[tokio::test]
 async fn a_registry_of_schema_12_is_brought_on_with_all_that_it_holds() {
-    let folder = TempDir::new().unwrap();
-    let path = folder.path().join("r.db");
-    let options = sqlx::sqlite::SqliteConnectOptions::new().filename(&path).create_if_missing(true);
-    let pool = crate::file::pool_options(1).connect_with(options).await.unwrap();
-    sqlx::raw_sql(include_str!("schema_12.sql")).execute(&pool).await.unwrap();
-    pool.close().await;
-    let registry = Registry::open(&format!("sqlite://{}", path.display())).await.unwrap();
+    let home = &Home::sqlite();
+    let connection = home.made_of(include_str!("schema_12.sql")).await;
+    connection.close().await.unwrap();
+    let registry = Registry::open(&home.url()).await.unwrap();
     assert_eq!(registry.registered().await.unwrap().views().count(), 2);
     assert_eq!(registry.integrity().await.unwrap(), Vec::<String>::new());
     assert_eq!(registry.breakers().await.unwrap(), []);

@@ -1,17 +1,13 @@
 //! The audit log beside what it records: every change has its entry, in its transaction, and damage of it shows.
 
 use feature::Micros;
-use tempfile::TempDir;
+use sqlx::Connection;
 
-use super::{BASE, definitions, edited, plan_of};
+use super::{BASE, Home, definitions, edited, on_both, plan_of};
 use crate::{AuditAction, AuditLog, Registry, Using};
 
 fn at(minute: i64) -> Micros {
     Micros::new(1_370_000_000_000_000 + minute * 60_000_000).unwrap()
-}
-
-fn url(folder: &TempDir) -> String {
-    format!("sqlite://{}/r.db", folder.path().display())
 }
 
 async fn apply(registry: &Registry, text: &str, minute: i64) {
@@ -20,8 +16,8 @@ async fn apply(registry: &Registry, text: &str, minute: i64) {
 }
 
 /// Applied, revised, used.
-async fn changed(folder: &TempDir) -> Registry {
-    let registry = Registry::open(&url(folder)).await.unwrap().with_actor("ana");
+async fn changed(home: &Home) -> Registry {
+    let registry = Registry::open(&home.url()).await.unwrap().with_actor("ana");
     apply(&registry, BASE, 0).await;
     let registry = registry.with_actor("ben");
     apply(&registry, &edited("owner: arrivals-team", "owner: delay-team"), 1).await;
@@ -39,10 +35,8 @@ fn lines(log: &AuditLog) -> Vec<String> {
     log.entries.iter().map(line).collect()
 }
 
-#[tokio::test]
-async fn every_change_has_its_entry_with_who_did_it() {
-    let folder = TempDir::new().unwrap();
-    let registry = changed(&folder).await;
+async fn every_change_has_its_entry_with_who_did_it(home: &Home) {
+    let registry = changed(home).await;
     let log = registry.audit().await.unwrap();
     assert_eq!(log.damaged, Vec::<String>::new());
     let lines = lines(&log);
@@ -63,10 +57,8 @@ async fn every_change_has_its_entry_with_who_did_it() {
     assert_eq!(registry.audit().await.unwrap().entries.len(), 11);
 }
 
-#[tokio::test]
-async fn a_removal_is_recorded_with_what_it_makes_live() {
-    let folder = TempDir::new().unwrap();
-    let registry = Registry::open(&url(&folder)).await.unwrap();
+async fn a_removal_is_recorded_with_what_it_makes_live(home: &Home) {
+    let registry = Registry::open(&home.url()).await.unwrap();
     let second = BASE.split("---\n").find(|document| document.contains("kind: feature_service")).unwrap();
     let text = format!("{BASE}---\n{}", second.replace("version: 1", "version: 2"));
     apply(&registry, &text, 0).await;
@@ -83,8 +75,7 @@ async fn a_removal_is_recorded_with_what_it_makes_live() {
     assert_eq!(log.entries.last().unwrap().actor, "unnamed");
 }
 
-#[tokio::test]
-async fn an_entry_that_was_changed_or_removed_is_named_and_nothing_follows_a_damaged_end() {
+async fn an_entry_that_was_changed_or_removed_is_named_and_nothing_follows_a_damaged_end(home: &Home) {
     for (statement, sentence) in [
         ("UPDATE audit SET actor = 'eve' WHERE entry = 3", "entry 3 of the audit log (add by eve of"),
         ("UPDATE audit SET reason = '' WHERE entry = 3", "entry 3 of the audit log (add by ana of"),
@@ -94,8 +85,8 @@ async fn an_entry_that_was_changed_or_removed_is_named_and_nothing_follows_a_dam
         ("UPDATE registry SET audit_entries = 12", "entry 12 of the audit log is missing"),
         ("UPDATE registry SET audit_hash = ''", "entry 11 of the audit log is not the last that was written"),
     ] {
-        let folder = TempDir::new().unwrap();
-        let registry = changed(&folder).await;
+        let home = &home.another();
+        let registry = changed(home).await;
         sqlx::query(statement).execute(&registry.pool().await.unwrap()).await.unwrap();
         let damaged = registry.audit().await.unwrap().damaged;
         assert!(damaged.iter().any(|said| said.contains(sentence)), "{statement}: {damaged:?}");
@@ -113,10 +104,8 @@ async fn an_entry_that_was_changed_or_removed_is_named_and_nothing_follows_a_dam
     }
 }
 
-#[tokio::test]
-async fn a_clock_that_went_back_is_accepted_and_shown() {
-    let folder = TempDir::new().unwrap();
-    let registry = changed(&folder).await;
+async fn a_clock_that_went_back_is_accepted_and_shown(home: &Home) {
+    let registry = changed(home).await;
     apply(&registry, BASE, -10).await;
     let log = registry.audit().await.unwrap();
     assert_eq!(log.damaged, Vec::<String>::new());
@@ -127,18 +116,14 @@ async fn a_clock_that_went_back_is_accepted_and_shown() {
 /// A registry as the release before wrote it: a service that was read, with a revision.
 #[tokio::test]
 async fn a_registry_of_schema_4_is_brought_on_and_one_that_is_damaged_is_refused() {
-    let folder = TempDir::new().unwrap();
-    let options = sqlx::sqlite::SqliteConnectOptions::new()
-        .filename(folder.path().join("r.db"))
-        .create_if_missing(true);
-    let pool = crate::file::pool_options(1).connect_with(options).await.unwrap();
-    sqlx::raw_sql(include_str!("schema_4.sql")).execute(&pool).await.unwrap();
-    sqlx::query("UPDATE live_versions SET since = since + 1").execute(&pool).await.unwrap();
-    let refused = Registry::open(&url(&folder)).await.unwrap_err().to_string();
+    let home = &Home::sqlite();
+    let mut connection = home.made_of(include_str!("schema_4.sql")).await;
+    sqlx::query("UPDATE live_versions SET since = since + 1").execute(&mut connection).await.unwrap();
+    let refused = Registry::open(&home.url()).await.unwrap_err().to_string();
     assert!(refused.contains("it holds other definitions than were registered"), "{refused}");
-    sqlx::query("UPDATE live_versions SET since = since - 1").execute(&pool).await.unwrap();
-    pool.close().await;
-    let registry = Registry::open(&url(&folder)).await.unwrap();
+    sqlx::query("UPDATE live_versions SET since = since - 1").execute(&mut connection).await.unwrap();
+    connection.close().await.unwrap();
+    let registry = Registry::open(&home.url()).await.unwrap();
     assert_eq!(registry.audit().await.unwrap(), AuditLog::default());
     let registered = registry.registered().await.unwrap();
     assert_eq!(registered.live(&"late_arrival".parse().unwrap()), Some(1));
@@ -148,3 +133,10 @@ async fn a_registry_of_schema_4_is_brought_on_and_one_that_is_damaged_is_refused
     apply(&registry, "kind: entity\nname: gate\nkeys: {gate: string}\n", 1).await;
     assert_eq!(lines(&registry.audit().await.unwrap()).len(), 1);
 }
+
+on_both!(
+    every_change_has_its_entry_with_who_did_it,
+    a_removal_is_recorded_with_what_it_makes_live,
+    an_entry_that_was_changed_or_removed_is_named_and_nothing_follows_a_damaged_end,
+    a_clock_that_went_back_is_accepted_and_shown
+);

@@ -3,15 +3,11 @@
 use feature::{HelpTopic, Micros};
 use tempfile::TempDir;
 
-use super::{BASE, base, definitions, edited, plan_of};
+use super::{BASE, Home, base, definitions, edited, on_both, plan_of};
 use crate::{Action, Body, Plan, Registered, Registry, RegistryError, RowBound, Using};
 
 fn at(minute: i64) -> Micros {
     Micros::new(1_370_000_000_000_000 + minute * 60_000_000).unwrap()
-}
-
-fn url(folder: &TempDir) -> String {
-    format!("sqlite://{}/deep/registry.db", folder.path().display())
 }
 
 async fn use_view(registry: &Registry, view: &str) -> Result<(), RegistryError> {
@@ -24,13 +20,11 @@ async fn plan(registry: &Registry, text: &str) -> Plan {
     plan_of(&definitions(text, &registered), &registered)
 }
 
-#[tokio::test]
-async fn what_was_applied_reads_back_the_same_in_another_process() {
-    let folder = TempDir::new().unwrap();
-    let registry = Registry::open(&url(&folder)).await.unwrap();
+async fn what_was_applied_reads_back_the_same_in_another_process(home: &Home) {
+    let registry = Registry::open(&home.url()).await.unwrap();
     let applied = registry.apply(&plan(&registry, BASE).await, at(0)).await.unwrap();
     assert_eq!((applied.generation, applied.added, applied.revised), (1, base().len(), 0));
-    let other = Registry::open(&url(&folder)).await.unwrap();
+    let other = Registry::open(&home.url()).await.unwrap();
     let registered = other.registered().await.unwrap();
     assert!(registered.definitions().eq(base().iter()));
     assert_eq!(registered.live(&"late_arrival".parse().unwrap()), Some(1));
@@ -40,10 +34,8 @@ async fn what_was_applied_reads_back_the_same_in_another_process() {
     assert_eq!(other.apply(&again, at(1)).await.unwrap().generation, 1);
 }
 
-#[tokio::test]
-async fn views_are_read_without_a_service_under_their_own_join_keys() {
-    let folder = TempDir::new().unwrap();
-    let registry = Registry::open(&url(&folder)).await.unwrap();
+async fn views_are_read_without_a_service_under_their_own_join_keys(home: &Home) {
+    let registry = Registry::open(&home.url()).await.unwrap();
     registry.apply(&plan(&registry, BASE).await, at(0)).await.unwrap();
     let registered = registry.registered().await.unwrap();
     let read = |views: &[&str]| {
@@ -58,10 +50,8 @@ async fn views_are_read_without_a_service_under_their_own_join_keys() {
     assert!(error.contains("there is no view `airport_arrivals@7`"), "{error}");
 }
 
-#[tokio::test]
-async fn every_revision_is_kept() {
-    let folder = TempDir::new().unwrap();
-    let registry = Registry::open(&url(&folder)).await.unwrap();
+async fn every_revision_is_kept(home: &Home) {
+    let registry = Registry::open(&home.url()).await.unwrap();
     registry.apply(&plan(&registry, BASE).await, at(0)).await.unwrap();
     let text = edited("owner: arrivals-team", "owner: delay-team");
     let applied = registry.apply(&plan(&registry, &text).await, at(1)).await.unwrap();
@@ -80,11 +70,8 @@ async fn every_revision_is_kept() {
     assert!(error.to_string().ends_with("did you mean `airport_arrivals`?"), "{error}");
 }
 
-#[tokio::test]
-async fn of_two_applies_on_one_plan_one_wins_and_the_other_is_refused() {
-    let folder = TempDir::new().unwrap();
-    let (one, two) =
-        (Registry::open(&url(&folder)).await.unwrap(), Registry::open(&url(&folder)).await.unwrap());
+async fn of_two_applies_on_one_plan_one_wins_and_the_other_is_refused(home: &Home) {
+    let (one, two) = (Registry::open(&home.url()).await.unwrap(), Registry::open(&home.url()).await.unwrap());
     let (first, second) =
         (plan(&one, BASE).await, plan(&two, &edited("owner: arrivals-team", "owner: x")).await);
     let (first, second) = tokio::join!(one.apply(&first, at(0)), two.apply(&second, at(0)));
@@ -96,16 +83,15 @@ async fn of_two_applies_on_one_plan_one_wins_and_the_other_is_refused() {
     assert_eq!(one.generation().await.unwrap(), 1);
 }
 
-#[tokio::test(flavor = "multi_thread", worker_threads = 4)]
-async fn many_processes_may_open_a_new_registry_at_once_and_one_apply_wins() {
+async fn many_processes_may_open_a_new_registry_at_once_and_one_apply_wins(home: &Home) {
     for _ in 0..10 {
-        let folder = TempDir::new().unwrap();
+        let home = &home.another();
         let apply = |url: String| async move {
             let registry = Registry::open(&url).await?;
             let definitions = base();
             registry.apply(&plan_of(&definitions, &Registered::default()), at(0)).await
         };
-        let applies: Vec<_> = (0..8).map(|_| tokio::spawn(apply(url(&folder)))).collect();
+        let applies: Vec<_> = (0..8).map(|_| tokio::spawn(apply(home.url()))).collect();
         let mut won = 0;
         for apply in applies {
             match apply.await.unwrap() {
@@ -117,10 +103,8 @@ async fn many_processes_may_open_a_new_registry_at_once_and_one_apply_wins() {
     }
 }
 
-#[tokio::test]
-async fn a_refused_plan_changes_nothing() {
-    let folder = TempDir::new().unwrap();
-    let registry = Registry::open(&url(&folder)).await.unwrap();
+async fn a_refused_plan_changes_nothing(home: &Home) {
+    let registry = Registry::open(&home.url()).await.unwrap();
     registry.apply(&plan(&registry, BASE).await, at(0)).await.unwrap();
     let before = registry.registered().await.unwrap();
     use_view(&registry, "airport_arrivals@1").await.unwrap();
@@ -134,10 +118,8 @@ async fn a_refused_plan_changes_nothing() {
     assert_eq!(after.generation(), 1);
 }
 
-#[tokio::test]
-async fn the_first_applied_version_of_a_service_stays_its_live_one() {
-    let folder = TempDir::new().unwrap();
-    let registry = Registry::open(&url(&folder)).await.unwrap();
+async fn the_first_applied_version_of_a_service_stays_its_live_one(home: &Home) {
+    let registry = Registry::open(&home.url()).await.unwrap();
     registry.apply(&plan(&registry, BASE).await, at(0)).await.unwrap();
     let next = "kind: feature_service\nname: late_arrival\nversion: 2\nfeatures: [{from: aircraft@1}]\n";
     registry.apply(&plan(&registry, next).await, at(1)).await.unwrap();
@@ -151,22 +133,20 @@ async fn the_first_applied_version_of_a_service_stays_its_live_one() {
     assert_eq!(services, [(Some(1), Some(true)), (Some(2), Some(false))]);
 }
 
-#[tokio::test]
-async fn a_registry_of_a_newer_version_is_refused() {
-    let folder = TempDir::new().unwrap();
-    let registry = Registry::open(&url(&folder)).await.unwrap();
+async fn a_registry_of_a_newer_version_is_refused(home: &Home) {
+    let registry = Registry::open(&home.url()).await.unwrap();
     sqlx::query("UPDATE registry SET schema_version = 99")
         .execute(&registry.pool().await.unwrap())
         .await
         .unwrap();
-    let error = Registry::open(&url(&folder)).await.unwrap_err();
+    let error = Registry::open(&home.url()).await.unwrap_err();
     let said = format!("newer twinstore (schema 99, this one knows {}): upgrade", crate::schema::SCHEMA);
     assert!(error.to_string().contains(&said), "{error}");
 }
 
 #[tokio::test]
 async fn an_address_that_is_no_registry_says_what_to_write() {
-    for address in ["postgres://host/db", "registry.db", "sqlite://"] {
+    for address in ["mysql://host/db", "registry.db", "sqlite://"] {
         let error = Registry::open(address).await.unwrap_err();
         assert!(error.to_string().contains("sqlite://PATH"), "{error}");
     }
@@ -176,25 +156,25 @@ async fn an_address_that_is_no_registry_says_what_to_write() {
     assert!(error.to_string().contains("its folder cannot be made"), "{error}");
     let error = Registry::open(&format!("sqlite://{}/file", folder.path().display())).await.unwrap_err();
     assert!(matches!(error, RegistryError::File { .. }), "{error}");
+    let deep = Registry::open(&format!("sqlite://{}/made/too/x.db", folder.path().display())).await.unwrap();
+    assert_eq!(deep.generation().await.unwrap(), 0);
 }
 
-#[tokio::test]
-async fn a_definition_that_was_tampered_with_is_not_read() {
-    let folder = TempDir::new().unwrap();
-    let registry = Registry::open(&url(&folder)).await.unwrap();
+async fn a_definition_that_was_tampered_with_is_not_read(home: &Home) {
+    let registry = Registry::open(&home.url()).await.unwrap();
     registry.apply(&plan(&registry, BASE).await, at(0)).await.unwrap();
     let change =
         "UPDATE definitions SET canonical = replace(canonical, '2d', '3d') WHERE name = 'airport_arrivals'";
     sqlx::query(change).execute(&registry.pool().await.unwrap()).await.unwrap();
     let error = registry.registered().await.unwrap_err();
-    assert!(matches!(error, RegistryError::File { .. }), "{error}");
+    assert!(matches!(error, RegistryError::File { .. } | RegistryError::Contents { .. }), "{error}");
     assert!(error.to_string().contains("other definitions"), "{error}");
     // A checksum that was taken of it afterwards does not make it sound: it has its own.
     let mut transaction = registry.pool().await.unwrap().begin().await.unwrap();
     crate::digest::keep(&mut transaction).await.unwrap();
     transaction.commit().await.unwrap();
     let error = registry.registered().await.unwrap_err();
-    assert!(matches!(error, RegistryError::File { .. }), "{error}");
+    assert!(matches!(error, RegistryError::File { .. } | RegistryError::Contents { .. }), "{error}");
     assert!(!error.to_string().contains("other definitions"), "{error}");
 }
 
@@ -215,10 +195,8 @@ fn stored_bodies_of_format_1_still_read() {
     assert!(Registered::default().is_empty());
 }
 
-#[tokio::test]
-async fn a_view_whose_rows_no_store_takes_is_refused_and_no_apply_goes_past_that() {
-    let folder = TempDir::new().unwrap();
-    let registry = Registry::open(&url(&folder)).await.unwrap();
+async fn a_view_whose_rows_no_store_takes_is_refused_and_no_apply_goes_past_that(home: &Home) {
+    let registry = Registry::open(&home.url()).await.unwrap();
     let bound = RowBound { longest: |view| view.features.len() * 1_000, max_bytes: 999 };
     let plan = Plan::of(&base(), &Registered::default(), &bound);
     let views = base().iter().filter(|one| matches!(one.body, Body::FeatureView(_))).count();
@@ -231,3 +209,16 @@ async fn a_view_whose_rows_no_store_takes_is_refused_and_no_apply_goes_past_that
     assert!(matches!(error, RegistryError::Refused(_)), "{error}");
     assert!(registry.registered().await.unwrap().is_empty());
 }
+
+on_both!(
+    what_was_applied_reads_back_the_same_in_another_process,
+    views_are_read_without_a_service_under_their_own_join_keys,
+    every_revision_is_kept,
+    of_two_applies_on_one_plan_one_wins_and_the_other_is_refused,
+    many_processes_may_open_a_new_registry_at_once_and_one_apply_wins,
+    a_refused_plan_changes_nothing,
+    the_first_applied_version_of_a_service_stays_its_live_one,
+    a_registry_of_a_newer_version_is_refused,
+    a_definition_that_was_tampered_with_is_not_read,
+    a_view_whose_rows_no_store_takes_is_refused_and_no_apply_goes_past_that
+);

@@ -1,9 +1,8 @@
 //! Deprecations and retirements in the registry: what needs a version holds it, and what is retired is never used again.
 
 use feature::Micros;
-use tempfile::TempDir;
 
-use super::{BASE, definitions, plan_of};
+use super::{BASE, Home, definitions, on_both, plan_of};
 use crate::{Action, Cutover, DefinitionId, Deprecation, Kind, Plan, Registry, RegistryError, Using};
 
 fn at(minute: i64) -> Micros {
@@ -29,8 +28,8 @@ async fn plan(registry: &Registry, text: &str) -> Result<Plan, String> {
 }
 
 /// Two versions of a service, of which the second is live.
-async fn cut_over(folder: &TempDir) -> Registry {
-    let url = format!("sqlite://{}/r.db", folder.path().display());
+async fn cut_over(home: &Home) -> Registry {
+    let url = home.url();
     let registry = Registry::open(&url).await.unwrap();
     let registered = registry.registered().await.unwrap();
     let text = format!("{BASE}---\n{SECOND}");
@@ -41,10 +40,8 @@ async fn cut_over(folder: &TempDir) -> Registry {
     registry
 }
 
-#[tokio::test]
-async fn a_version_that_is_needed_is_not_retired_and_the_refusal_names_who_needs_it() {
-    let folder = TempDir::new().unwrap();
-    let registry = cut_over(&folder).await;
+async fn a_version_that_is_needed_is_not_retired_and_the_refusal_names_who_needs_it(home: &Home) {
+    let registry = cut_over(home).await;
     for (id, sentence) in [
         (
             view("airport_arrivals@1"),
@@ -77,10 +74,8 @@ async fn a_version_that_is_needed_is_not_retired_and_the_refusal_names_who_needs
     assert_eq!(registry.registered().await.unwrap().retirements().count(), 0);
 }
 
-#[tokio::test]
-async fn an_override_retires_what_reads_it_too_and_records_all_of_it() {
-    let folder = TempDir::new().unwrap();
-    let registry = cut_over(&folder).await;
+async fn an_override_retires_what_reads_it_too_and_records_all_of_it(home: &Home) {
+    let registry = cut_over(home).await;
     let reason = "privacy".parse().unwrap();
     let retired = registry.retire(&view("airport_arrivals@1"), None, Some(&reason), at(2)).await.unwrap();
     let names: Vec<String> = retired.versions.iter().map(DefinitionId::reference).collect();
@@ -123,10 +118,8 @@ async fn an_override_retires_what_reads_it_too_and_records_all_of_it() {
     assert_eq!((log.entries.len(), log.damaged.len()), (entries.len() + 1, 0));
 }
 
-#[tokio::test]
-async fn what_is_retired_is_not_read_loaded_pinned_or_edited_and_its_file_may_go() {
-    let folder = TempDir::new().unwrap();
-    let registry = cut_over(&folder).await;
+async fn what_is_retired_is_not_read_loaded_pinned_or_edited_and_its_file_may_go(home: &Home) {
+    let registry = cut_over(home).await;
     let used = registry.registered().await.unwrap().view(&"airport_arrivals@1".parse().unwrap()).unwrap();
     let reason = "privacy".parse().unwrap();
     registry.retire(&view("airport_arrivals@1"), Some(&reason), Some(&reason), at(2)).await.unwrap();
@@ -169,10 +162,8 @@ async fn what_is_retired_is_not_read_loaded_pinned_or_edited_and_its_file_may_go
     assert_eq!((gone.count(Action::Gone), gone.refused.len()), (0, 0), "{gone}");
 }
 
-#[tokio::test]
-async fn a_deprecation_is_said_where_the_version_is_read_until_it_is_undone() {
-    let folder = TempDir::new().unwrap();
-    let registry = cut_over(&folder).await;
+async fn a_deprecation_is_said_where_the_version_is_read_until_it_is_undone(home: &Home) {
+    let registry = cut_over(home).await;
     let deprecation =
         Deprecation { since: at(2), sunset: at(60 * 24 * 30), reason: "use aircraft@2".parse().unwrap() };
     registry.deprecate(&view("aircraft@1"), Some(&deprecation), at(2)).await.unwrap();
@@ -190,3 +181,10 @@ async fn a_deprecation_is_said_where_the_version_is_read_until_it_is_undone() {
         registry.audit().await.unwrap().entries.iter().rev().take(2).map(|e| e.action.name()).collect();
     assert_eq!(actions, ["undeprecate", "deprecate"]);
 }
+
+on_both!(
+    a_version_that_is_needed_is_not_retired_and_the_refusal_names_who_needs_it,
+    an_override_retires_what_reads_it_too_and_records_all_of_it,
+    what_is_retired_is_not_read_loaded_pinned_or_edited_and_its_file_may_go,
+    a_deprecation_is_said_where_the_version_is_read_until_it_is_undone
+);

@@ -1,9 +1,8 @@
 //! Cutovers and rollbacks in the registry: one transaction each, with its entry in the audit log.
 
 use feature::{Micros, VersionId};
-use tempfile::TempDir;
 
-use super::{BASE, definitions, plan_of};
+use super::{BASE, Home, definitions, on_both, plan_of};
 use crate::{Cutover, Overridden, Registry, RegistryError};
 
 fn at(minute: i64) -> Micros {
@@ -20,8 +19,8 @@ fn cutover(to: &str, percent: u8) -> Cutover {
 }
 
 /// A registry with three versions of a service.
-async fn three_versions(folder: &TempDir) -> Registry {
-    let url = format!("sqlite://{}/r.db", folder.path().display());
+async fn three_versions(home: &Home) -> Registry {
+    let url = home.url();
     let registry = Registry::open(&url).await.unwrap().with_actor("ana");
     let service = BASE.split("---\n").find(|document| document.contains("kind: feature_service")).unwrap();
     let next = |version: &str| service.replace("version: 1", version);
@@ -36,10 +35,8 @@ async fn live(registry: &Registry) -> String {
     registered.service(&"late_arrival".parse().unwrap()).unwrap().id.to_string()
 }
 
-#[tokio::test]
-async fn a_cutover_moves_the_live_version_and_a_rollback_brings_it_back() {
-    let folder = TempDir::new().unwrap();
-    let registry = three_versions(&folder).await;
+async fn a_cutover_moves_the_live_version_and_a_rollback_brings_it_back(home: &Home) {
+    let registry = three_versions(home).await;
     let moved = registry.cut_over(&cutover("late_arrival@2", 100), 1, at(1)).await.unwrap();
     assert!(moved.is_change());
     assert_eq!((live(&registry).await.as_str(), moved.generation), ("late_arrival@2", 2));
@@ -77,10 +74,8 @@ async fn a_cutover_moves_the_live_version_and_a_rollback_brings_it_back() {
     assert_eq!(log.damaged, Vec::<String>::new());
 }
 
-#[tokio::test]
-async fn a_canary_reads_back_and_ends_by_a_rollback() {
-    let folder = TempDir::new().unwrap();
-    let registry = three_versions(&folder).await;
+async fn a_canary_reads_back_and_ends_by_a_rollback(home: &Home) {
+    let registry = three_versions(home).await;
     registry.cut_over(&cutover("late_arrival@3", 25), 1, at(1)).await.unwrap();
     let service = "late_arrival".parse().unwrap();
     let registered = registry.registered().await.unwrap();
@@ -96,10 +91,10 @@ async fn a_canary_reads_back_and_ends_by_a_rollback() {
     assert_eq!(entry.from.as_deref(), Some("late_arrival@1 with 25% of entities on late_arrival@3"));
 }
 
-#[tokio::test]
-async fn an_override_is_recorded_with_the_gates_that_failed_and_a_change_meanwhile_refuses_the_cutover() {
-    let folder = TempDir::new().unwrap();
-    let registry = three_versions(&folder).await;
+async fn an_override_is_recorded_with_the_gates_that_failed_and_a_change_meanwhile_refuses_the_cutover(
+    home: &Home,
+) {
+    let registry = three_versions(home).await;
     let overridden = Overridden {
         reason: "the old one is wrong".parse().unwrap(),
         gates: vec!["no parity".to_owned(), "not fresh".to_owned()],
@@ -117,10 +112,8 @@ async fn an_override_is_recorded_with_the_gates_that_failed_and_a_change_meanwhi
     assert_eq!(second.action.name(), "cutover");
 }
 
-#[tokio::test]
-async fn what_is_not_registered_is_not_cut_over_to() {
-    let folder = TempDir::new().unwrap();
-    let registry = three_versions(&folder).await;
+async fn what_is_not_registered_is_not_cut_over_to(home: &Home) {
+    let registry = three_versions(home).await;
     let error = registry.cut_over(&cutover("late_arrival@7", 100), 1, at(1)).await.unwrap_err().to_string();
     assert!(error.contains("there is no service `late_arrival@7`"), "{error}");
     let error =
@@ -128,10 +121,8 @@ async fn what_is_not_registered_is_not_cut_over_to() {
     assert!(error.contains("did you mean `late_arrival`"), "{error}");
 }
 
-#[tokio::test]
-async fn a_live_version_that_is_removed_before_its_first_use_leaves_the_one_before_it_live() {
-    let folder = TempDir::new().unwrap();
-    let registry = three_versions(&folder).await;
+async fn a_live_version_that_is_removed_before_its_first_use_leaves_the_one_before_it_live(home: &Home) {
+    let registry = three_versions(home).await;
     registry.cut_over(&cutover("late_arrival@2", 100), 1, at(1)).await.unwrap();
     registry.cut_over(&cutover("late_arrival@3", 100), 2, at(1)).await.unwrap();
     registry.remove("late_arrival@3", None, at(2)).await.unwrap();
@@ -140,10 +131,8 @@ async fn a_live_version_that_is_removed_before_its_first_use_leaves_the_one_befo
     assert_eq!(live(&registry).await, "late_arrival@1");
 }
 
-#[tokio::test(flavor = "multi_thread", worker_threads = 4)]
-async fn of_two_cutovers_at_once_one_is_refused() {
-    let folder = TempDir::new().unwrap();
-    let registry = three_versions(&folder).await;
+async fn of_two_cutovers_at_once_one_is_refused(home: &Home) {
+    let registry = three_versions(home).await;
     let (one, other) = (registry.clone(), registry.clone());
     let one = tokio::spawn(async move { one.cut_over(&cutover("late_arrival@2", 100), 1, at(1)).await });
     let other = tokio::spawn(async move { other.cut_over(&cutover("late_arrival@3", 100), 1, at(1)).await });
@@ -151,3 +140,12 @@ async fn of_two_cutovers_at_once_one_is_refused() {
     assert_eq!(done.iter().filter(|done| done.is_ok()).count(), 1, "{done:?}");
     assert_eq!(registry.generation().await.unwrap(), 2);
 }
+
+on_both!(
+    a_cutover_moves_the_live_version_and_a_rollback_brings_it_back,
+    a_canary_reads_back_and_ends_by_a_rollback,
+    an_override_is_recorded_with_the_gates_that_failed_and_a_change_meanwhile_refuses_the_cutover,
+    what_is_not_registered_is_not_cut_over_to,
+    a_live_version_that_is_removed_before_its_first_use_leaves_the_one_before_it_live,
+    of_two_cutovers_at_once_one_is_refused
+);

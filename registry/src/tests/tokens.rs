@@ -2,28 +2,25 @@
 
 use access::{KnownToken, Tags, Token};
 use feature::{Micros, ServiceRef};
-use sqlx::Row;
-use tempfile::TempDir;
+use sqlx::{Connection, Row};
 
-use super::{definitions, edited, plan_of};
+use super::{Home, definitions, edited, on_both, plan_of};
 use crate::{Denial, Registered, Registry};
 
 fn at(minute: i64) -> Micros {
     Micros::new(1_370_000_000_000_000 + minute * 60_000_000).unwrap()
 }
 
-async fn open(folder: &TempDir) -> Registry {
-    Registry::open(&format!("sqlite://{}/r.db", folder.path().display())).await.unwrap().with_actor("ana")
+async fn open(home: &Home) -> Registry {
+    Registry::open(&home.url()).await.unwrap().with_actor("ana")
 }
 
 fn known(name: &str, seed: u8) -> KnownToken {
     KnownToken::new(name.parse().unwrap(), &Token::from_random([seed; 40]), ["reader".parse().unwrap()])
 }
 
-#[tokio::test]
-async fn a_token_is_kept_without_its_secret_and_every_change_is_recorded() {
-    let folder = TempDir::new().unwrap();
-    let registry = open(&folder).await;
+async fn a_token_is_kept_without_its_secret_and_every_change_is_recorded(home: &Home) {
+    let registry = open(home).await;
     assert_eq!(registry.access_generation().await.unwrap(), 0);
     registry.create_token(&known("scoring", 1), at(0)).await.unwrap();
     let expiring = KnownToken { expires_at: Some(at(9)), ..known("scoring", 2) };
@@ -31,7 +28,7 @@ async fn a_token_is_kept_without_its_secret_and_every_change_is_recorded() {
     assert_eq!(registry.access_generation().await.unwrap(), 2);
 
     // Each counts again in the registry of another process, and the file holds no secret.
-    let tokens = open(&folder).await.tokens().await.unwrap();
+    let tokens = open(home).await.tokens().await.unwrap();
     assert_eq!(tokens.len(), 2);
     assert!(tokens[0].token.hash.is_of(&Token::from_random([1; 40])));
     assert_eq!((tokens[1].token.expires_at, tokens[1].created_by.as_str()), (Some(at(9)), "ana"));
@@ -57,10 +54,8 @@ async fn a_token_is_kept_without_its_secret_and_every_change_is_recorded() {
     assert_eq!(log.entries[2].subject, format!("token scoring@{id}"));
 }
 
-#[tokio::test]
-async fn a_token_that_was_written_by_others_is_refused_as_damage() {
-    let folder = TempDir::new().unwrap();
-    let registry = open(&folder).await;
+async fn a_token_that_was_written_by_others_is_refused_as_damage(home: &Home) {
+    let registry = open(home).await;
     registry.create_token(&known("scoring", 1), at(0)).await.unwrap();
     sqlx::query("UPDATE tokens SET roles = '[\"operator\"]'")
         .execute(&registry.pool().await.unwrap())
@@ -71,10 +66,8 @@ async fn a_token_that_was_written_by_others_is_refused_as_damage() {
     registry.create_token(&known("other", 2), at(1)).await.unwrap_err();
 }
 
-#[tokio::test]
-async fn a_token_that_is_refused_for_long_is_forgotten() {
-    let folder = TempDir::new().unwrap();
-    let registry = open(&folder).await;
+async fn a_token_that_is_refused_for_long_is_forgotten(home: &Home) {
+    let registry = open(home).await;
     registry.create_token(&known("old", 1), at(0)).await.unwrap();
     registry.create_token(&known("kept", 2), at(0)).await.unwrap();
     registry.revoke_tokens("old", at(1)).await.unwrap();
@@ -84,10 +77,8 @@ async fn a_token_that_is_refused_for_long_is_forgotten() {
     assert_eq!(names, ["kept", "new"]);
 }
 
-#[tokio::test]
-async fn refusals_are_recorded_by_kind_and_what_is_allowed_is_counted() {
-    let folder = TempDir::new().unwrap();
-    let registry = open(&folder).await;
+async fn refusals_are_recorded_by_kind_and_what_is_allowed_is_counted(home: &Home) {
+    let registry = open(home).await;
     let denial = |subject: &str, count| Denial {
         subject: subject.to_owned(),
         detail: "read_online of service late_arrival@1".to_owned(),
@@ -120,13 +111,10 @@ async fn refusals_are_recorded_by_kind_and_what_is_allowed_is_counted() {
 /// A registry as schema 11 left it, before tokens.
 #[tokio::test]
 async fn a_registry_of_schema_11_is_brought_on_with_all_that_it_holds() {
-    let folder = TempDir::new().unwrap();
-    let path = folder.path().join("r.db");
-    let options = sqlx::sqlite::SqliteConnectOptions::new().filename(&path).create_if_missing(true);
-    let pool = crate::file::pool_options(1).connect_with(options).await.unwrap();
-    sqlx::raw_sql(include_str!("schema_11.sql")).execute(&pool).await.unwrap();
-    pool.close().await;
-    let registry = open(&folder).await;
+    let home = &Home::sqlite();
+    let connection = home.made_of(include_str!("schema_11.sql")).await;
+    connection.close().await.unwrap();
+    let registry = open(home).await;
     assert_eq!(registry.registered().await.unwrap().views().count(), 2);
     assert_eq!(registry.integrity().await.unwrap(), Vec::<String>::new());
     assert_eq!(registry.tokens().await.unwrap().len(), 0);
@@ -139,10 +127,8 @@ async fn a_registry_of_schema_11_is_brought_on_with_all_that_it_holds() {
 }
 
 /// A tag of a source, an entity or a view is a tag of all that is made from it.
-#[tokio::test]
-async fn tags_follow_what_a_service_is_made_from() {
-    let folder = TempDir::new().unwrap();
-    let registry = open(&folder).await;
+async fn tags_follow_what_a_service_is_made_from(home: &Home) {
+    let registry = open(home).await;
     let derived = "---
 kind: feature_view
 name: daily_arrivals
@@ -181,3 +167,11 @@ features:
     let chosen: ServiceRef = "chosen@1".parse().unwrap();
     assert_eq!(registered.tags_of_service(&registered.service_plan(&chosen).unwrap()), all);
 }
+
+on_both!(
+    a_token_is_kept_without_its_secret_and_every_change_is_recorded,
+    a_token_that_was_written_by_others_is_refused_as_damage,
+    a_token_that_is_refused_for_long_is_forgotten,
+    refusals_are_recorded_by_kind_and_what_is_allowed_is_counted,
+    tags_follow_what_a_service_is_made_from
+);

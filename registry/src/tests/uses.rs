@@ -1,17 +1,17 @@
 //! A version may be edited or removed until its first use, and never after it, whatever comes between.
 
 use feature::{HelpTopic, Micros};
-use tempfile::TempDir;
+use sqlx::Connection;
 
-use super::{BASE, definitions, edited, plan_of};
+use super::{BASE, Home, definitions, edited, on_both, plan_of};
 use crate::{Action, Kind, Plan, Registered, Registry, RegistryError, UNKNOWN, Using};
 
 fn at(minute: i64) -> Micros {
     Micros::new(1_370_000_000_000_000 + minute * 60_000_000).unwrap()
 }
 
-async fn applied(folder: &TempDir) -> Registry {
-    let registry = Registry::open(&format!("sqlite://{}/r.db", folder.path().display())).await.unwrap();
+async fn applied(home: &Home) -> Registry {
+    let registry = Registry::open(&home.url()).await.unwrap();
     apply(&registry, BASE).await.unwrap();
     registry
 }
@@ -30,18 +30,18 @@ fn arrivals(registered: &Registered) -> Using {
     Using::view(&registered.view(&"airport_arrivals@1".parse().unwrap()).unwrap())
 }
 
-#[tokio::test]
-async fn a_version_is_edited_until_its_first_use_and_refused_after_it() {
-    let folder = TempDir::new().unwrap();
-    let registry = applied(&folder).await;
+async fn a_version_is_edited_until_its_first_use_and_refused_after_it(home: &Home) {
+    let registry = applied(home).await;
     let text = edited("{aggregate: count, window: 1h}", "{aggregate: count, window: 2h, default: 0}");
     let first = plan(&registry, &text).await;
+    insta::allow_duplicates! {
     insta::assert_snapshot!(first, @r"
     ~ view airport_arrivals@1 is edited before its first use: default of arrivals_1h: none → 0; window of arrivals_1h: 1h → 2h → route@1, late_arrival@1 (late-arrival-xgb)
     ~ on-demand view route@1 is edited before its first use: what it reads is edited → late_arrival@1 (late-arrival-xgb)
     ~ service late_arrival@1 is edited before its first use: what it reads is edited
     3 to edit before its first use, 5 unchanged
     ");
+    }
     let done = registry.apply(&first, at(1)).await.unwrap();
     assert_eq!((done.generation, done.added, done.revised, done.edited), (2, 0, 0, 3));
     let registered = registry.registered().await.unwrap();
@@ -65,10 +65,8 @@ async fn a_version_is_edited_until_its_first_use_and_refused_after_it() {
     assert_eq!(refused.count(Action::Edit), 0);
 }
 
-#[tokio::test]
-async fn of_an_edit_and_a_first_use_at_once_one_is_refused() {
-    let folder = TempDir::new().unwrap();
-    let registry = applied(&folder).await;
+async fn of_an_edit_and_a_first_use_at_once_one_is_refused(home: &Home) {
+    let registry = applied(home).await;
     let before = registry.registered().await.unwrap();
     let text = edited("ttl: 2d", "ttl: 3d");
     let edit = plan(&registry, &text).await;
@@ -85,8 +83,8 @@ async fn of_an_edit_and_a_first_use_at_once_one_is_refused() {
     assert_eq!(registry.generation().await.unwrap(), 1);
 
     // The edit comes first: whoever read the version before it uses nothing.
-    let folder = TempDir::new().unwrap();
-    let registry = applied(&folder).await;
+    let home = &home.another();
+    let registry = applied(home).await;
     let before = registry.registered().await.unwrap();
     apply(&registry, &text).await.unwrap();
     let error = registry.begin_use(&[arrivals(&before)], "backfill", at(1)).await.unwrap_err();
@@ -103,11 +101,10 @@ async fn of_an_edit_and_a_first_use_at_once_one_is_refused() {
     assert_eq!((first.at, first.by.as_str()), (at(1), "backfill"));
 }
 
-#[tokio::test(flavor = "multi_thread", worker_threads = 4)]
-async fn edits_and_first_uses_that_race_never_both_win() {
+async fn edits_and_first_uses_that_race_never_both_win(home: &Home) {
     for round in 0..20 {
-        let folder = TempDir::new().unwrap();
-        let registry = applied(&folder).await;
+        let home = &home.another();
+        let registry = applied(home).await;
         let before = registry.registered().await.unwrap();
         let edit = plan(&registry, &edited("ttl: 2d", "ttl: 3d")).await;
         let (one, other) = (registry.clone(), registry.clone());
@@ -119,10 +116,8 @@ async fn edits_and_first_uses_that_race_never_both_win() {
     }
 }
 
-#[tokio::test]
-async fn what_was_never_used_is_removed_and_leaves_nothing() {
-    let folder = TempDir::new().unwrap();
-    let registry = applied(&folder).await;
+async fn what_was_never_used_is_removed_and_leaves_nothing(home: &Home) {
+    let registry = applied(home).await;
     let refused = registry.remove("airport_arrivals@1", None, at(1)).await.unwrap_err();
     assert_eq!(
         refused.to_string(),
@@ -158,10 +153,8 @@ async fn what_was_never_used_is_removed_and_leaves_nothing() {
     assert_eq!(apply(&registry, BASE).await.unwrap().added, 8);
 }
 
-#[tokio::test]
-async fn what_was_used_is_not_removed_and_says_by_what() {
-    let folder = TempDir::new().unwrap();
-    let registry = applied(&folder).await;
+async fn what_was_used_is_not_removed_and_says_by_what(home: &Home) {
+    let registry = applied(home).await;
     registry
         .begin_use(&[arrivals(&registry.registered().await.unwrap())], "materialize", at(1))
         .await
@@ -173,10 +166,8 @@ async fn what_was_used_is_not_removed_and_says_by_what() {
     assert!(registry.remove("landings", None, at(2)).await.unwrap_err().to_string().contains("read it"));
 }
 
-#[tokio::test]
-async fn of_a_service_whose_live_version_is_removed_the_lowest_left_is_live() {
-    let folder = TempDir::new().unwrap();
-    let registry = applied(&folder).await;
+async fn of_a_service_whose_live_version_is_removed_the_lowest_left_is_live(home: &Home) {
+    let registry = applied(home).await;
     let next = "kind: feature_service\nname: late_arrival\nversion: 2\nfeatures: [{from: aircraft@1}]\n";
     apply(&registry, next).await.unwrap();
     registry.remove("late_arrival@1", None, at(1)).await.unwrap();
@@ -184,10 +175,8 @@ async fn of_a_service_whose_live_version_is_removed_the_lowest_left_is_live() {
     assert_eq!(registered.live(&"late_arrival".parse().unwrap()), Some(2));
 }
 
-#[tokio::test]
-async fn a_source_may_change_as_long_as_what_computes_with_it_was_never_used() {
-    let folder = TempDir::new().unwrap();
-    let registry = applied(&folder).await;
+async fn a_source_may_change_as_long_as_what_computes_with_it_was_never_used(home: &Home) {
+    let registry = applied(home).await;
     let text = edited("assumed_delay: 2m", "assumed_delay: 5m");
     let first = plan(&registry, &text).await;
     assert!(first.refused.is_empty(), "{first}");
@@ -197,10 +186,8 @@ async fn a_source_may_change_as_long_as_what_computes_with_it_was_never_used() {
     assert!(second.refused.to_string().contains("this changes what airport_arrivals@1 computes"), "{second}");
 }
 
-#[tokio::test]
-async fn an_edit_under_a_reader_without_a_file_is_refused() {
-    let folder = TempDir::new().unwrap();
-    let registry = applied(&folder).await;
+async fn an_edit_under_a_reader_without_a_file_is_refused(home: &Home) {
+    let registry = applied(home).await;
     let text = edited("ttl: 2d", "ttl: 3d");
     let (views, _) = text.split_once("---\nkind: on_demand_view").unwrap();
     let refused = plan(&registry, views).await;
@@ -218,14 +205,10 @@ async fn an_edit_under_a_reader_without_a_file_is_refused() {
 /// A registry as the release before wrote it: with a service, two views and an on-demand view.
 #[tokio::test]
 async fn a_registry_of_schema_2_is_brought_on_and_all_that_it_holds_counts_as_used_until_it_is_settled() {
-    let folder = TempDir::new().unwrap();
-    let url = format!("sqlite://{}/r.db", folder.path().display());
-    let options = sqlx::sqlite::SqliteConnectOptions::new()
-        .filename(folder.path().join("r.db"))
-        .create_if_missing(true);
-    let pool = crate::file::pool_options(1).connect_with(options).await.unwrap();
-    sqlx::raw_sql(include_str!("schema_2.sql")).execute(&pool).await.unwrap();
-    pool.close().await;
+    let home = &Home::sqlite();
+    let url = home.url();
+    let connection = home.made_of(include_str!("schema_2.sql")).await;
+    connection.close().await.unwrap();
     let registry = Registry::open(&url).await.unwrap();
     let registered = registry.registered().await.unwrap();
     let unknown: Vec<_> = registered.unknown_uses().cloned().collect();
@@ -249,10 +232,8 @@ fn with_derived() -> String {
     )
 }
 
-#[tokio::test]
-async fn the_input_of_a_derived_view_is_used_with_it_and_refused_an_edit_by_its_name() {
-    let folder = TempDir::new().unwrap();
-    let registry = applied(&folder).await;
+async fn the_input_of_a_derived_view_is_used_with_it_and_refused_an_edit_by_its_name(home: &Home) {
+    let registry = applied(home).await;
     let text = with_derived();
     apply(&registry, &text).await.unwrap();
     let edit = |text: &str| text.replace("{aggregate: count, window: 1h}", "{aggregate: count, window: 2h}");
@@ -280,10 +261,8 @@ async fn the_input_of_a_derived_view_is_used_with_it_and_refused_an_edit_by_its_
     assert!(removed.contains("it was used by `backfill`"), "{removed}");
 }
 
-#[tokio::test]
-async fn what_a_change_reaches_goes_through_derived_views() {
-    let folder = TempDir::new().unwrap();
-    let registry = applied(&folder).await;
+async fn what_a_change_reaches_goes_through_derived_views(home: &Home) {
+    let registry = applied(home).await;
     let text = format!(
         "{}---\nkind: feature_service\nname: peaks\nversion: 1\nfeatures: [{{from: busy@1}}]\n",
         with_derived()
@@ -299,3 +278,16 @@ async fn what_a_change_reaches_goes_through_derived_views() {
         assert!(reached.contains(&id.to_owned()), "{reached:?}");
     }
 }
+
+on_both!(
+    a_version_is_edited_until_its_first_use_and_refused_after_it,
+    of_an_edit_and_a_first_use_at_once_one_is_refused,
+    edits_and_first_uses_that_race_never_both_win,
+    what_was_never_used_is_removed_and_leaves_nothing,
+    what_was_used_is_not_removed_and_says_by_what,
+    of_a_service_whose_live_version_is_removed_the_lowest_left_is_live,
+    a_source_may_change_as_long_as_what_computes_with_it_was_never_used,
+    an_edit_under_a_reader_without_a_file_is_refused,
+    the_input_of_a_derived_view_is_used_with_it_and_refused_an_edit_by_its_name,
+    what_a_change_reaches_goes_through_derived_views
+);

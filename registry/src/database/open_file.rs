@@ -13,17 +13,18 @@ use std::sync::{Arc, LazyLock, Mutex, PoisonError, Weak};
 use std::time::Duration;
 
 use locks::{Holder, Wait};
-use sqlx::sqlite::SqlitePool;
+use sqlx::AnyPool;
 
+use super::connections::BUSY;
+use super::file::{self, Found, beside};
 use crate::error::RegistryError;
-use crate::file::{self, BUSY, Found, beside};
 
 /// How often it is looked whether another process has noticed.
 const LOOK_EVERY: Duration = Duration::from_millis(50);
 
 /// A file that is open.
 #[derive(Debug)]
-pub(crate) struct OpenFile {
+pub(super) struct OpenFile {
     path: PathBuf,
     is_read_only: bool,
     opened: tokio::sync::Mutex<Option<Opened>>,
@@ -32,7 +33,7 @@ pub(crate) struct OpenFile {
 /// Its connections, and the files that they have open.
 #[derive(Debug)]
 struct Opened {
-    pool: SqlitePool,
+    pool: AnyPool,
     files: Files,
 }
 
@@ -52,7 +53,7 @@ impl Files {
 
 impl OpenFile {
     /// The file at a path, as this process has it open already, or is about to.
-    pub(crate) fn at(path: &Path, is_read_only: bool) -> Arc<Self> {
+    pub(super) fn at(path: &Path, is_read_only: bool) -> Arc<Self> {
         static OPEN: LazyLock<Mutex<HashMap<PathBuf, Weak<OpenFile>>>> = LazyLock::new(Mutex::default);
         let key = path.canonicalize().unwrap_or_else(|_| path.to_owned());
         let mut open = OPEN.lock().unwrap_or_else(PoisonError::into_inner);
@@ -66,7 +67,7 @@ impl OpenFile {
     }
 
     /// A file that nobody else opens.
-    pub(crate) fn of_new(path: &Path, pool: SqlitePool) -> Arc<Self> {
+    pub(super) fn of_new(path: &Path, pool: AnyPool) -> Arc<Self> {
         let opened = Some(Opened { pool, files: Files::at(path) }).into();
         Arc::new(Self { opened, ..Self::closed(path, false) })
     }
@@ -76,10 +77,10 @@ impl OpenFile {
     }
 
     /// Its connections, to the files that are there now. Whoever has one of them does not ask for more.
-    pub(crate) async fn pool(
+    pub(super) async fn pool(
         &self,
         failed: impl Fn(sqlx::Error) -> RegistryError,
-    ) -> Result<SqlitePool, RegistryError> {
+    ) -> Result<AnyPool, RegistryError> {
         let mut opened = self.opened.lock().await;
         if let Some(Opened { pool, files }) = &*opened {
             if !pool.is_closed() && *files == Files::at(&self.path) {
@@ -102,14 +103,12 @@ impl OpenFile {
             others(&self.path).await?;
         }
         let pool = file::open(&self.path, self.is_read_only).await.map_err(&failed)?;
-        // The log is opened by the first statement.
-        sqlx::query("SELECT 1 FROM sqlite_master LIMIT 1").fetch_optional(&pool).await.map_err(&failed)?;
         *opened = Some(Opened { pool: pool.clone(), files: Files::at(&self.path) });
         Ok(pool)
     }
 
     /// Whether the files that are open are still there.
-    pub(crate) async fn is_there(&self) -> bool {
+    pub(super) async fn is_there(&self) -> bool {
         let opened = self.opened.lock().await;
         opened.as_ref().is_some_and(|opened| opened.files == Files::at(&self.path))
     }
