@@ -1,6 +1,7 @@
 //! What can be written on the command line. Its documentation is generated from here.
 
 mod access_arguments;
+mod at_least_one;
 mod backfill;
 mod breaker_arguments;
 mod capacity_arguments;
@@ -13,11 +14,14 @@ mod slo_arguments;
 mod stream_arguments;
 mod training_set_arguments;
 
+use std::num::NonZeroUsize;
 use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use feature::{Micros, ServiceRef};
 use twinstore::ViewName;
+
+use at_least_one::at_least_one;
 
 pub use access_arguments::{AccessCommand, CreateTokenArgs, TokenCommand, WhichToken};
 pub use backfill::{BackfillArgs, BackfillCommand, DatedBackfill};
@@ -415,8 +419,8 @@ pub enum DeadLetterCommand {
         #[arg(value_name = "VIEW[@V]")]
         views: Vec<ViewName>,
         /// Refused rows that are looked at, for each view
-        #[arg(long, value_name = "ROWS", default_value = "1000")]
-        limit: std::num::NonZeroUsize,
+        #[arg(long, value_name = "ROWS", value_parser = at_least_one::<NonZeroUsize>, default_value = "1000")]
+        limit: NonZeroUsize,
         /// How the result is written
         #[command(flatten)]
         format: FormatArg,
@@ -429,8 +433,8 @@ pub enum DeadLetterCommand {
         #[arg(value_name = "VIEW[@V]")]
         views: Vec<ViewName>,
         /// Refused rows that are looked at, for each view
-        #[arg(long, value_name = "ROWS", default_value = "100000")]
-        limit: std::num::NonZeroUsize,
+        #[arg(long, value_name = "ROWS", value_parser = at_least_one::<NonZeroUsize>, default_value = "100000")]
+        limit: NonZeroUsize,
         /// How the result is written
         #[command(flatten)]
         format: FormatArg,
