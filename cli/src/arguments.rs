@@ -83,6 +83,18 @@ pub struct FormatArg {
     pub format: Format,
 }
 
+/// What to register.
+#[derive(Args, Clone, Copy, Debug)]
+pub struct ApplyArgs {
+    /// Begin with a new registry where the logs of views are there and their registry is gone: what it knew beside the
+    /// definitions is lost
+    #[arg(long)]
+    pub new_registry: bool,
+    /// How the result is written
+    #[command(flatten)]
+    pub format: FormatArg,
+}
+
 /// Everything that twinstore does.
 #[derive(Subcommand, Debug)]
 pub enum Command {
@@ -98,7 +110,7 @@ pub enum Command {
     /// Show what `apply` would change, and the views, services, consumers and training sets that each change reaches
     Plan(FormatArg),
     /// Register the definitions, in one transaction
-    Apply(FormatArg),
+    Apply(ApplyArgs),
     /// Load history into the offline store, then sync the online store
     ///
     /// History is read from the batch path of each view's source. Files that were loaded before are
