@@ -1,6 +1,7 @@
 //! What can be written on the command line. Its documentation is generated from here.
 
 mod access_arguments;
+mod at_least_one;
 mod backfill;
 mod breaker_arguments;
 mod capacity_arguments;
@@ -13,11 +14,14 @@ mod slo_arguments;
 mod stream_arguments;
 mod training_set_arguments;
 
+use std::num::NonZeroUsize;
 use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use feature::{Micros, ServiceRef};
 use twinstore::ViewName;
+
+use at_least_one::at_least_one;
 
 pub use access_arguments::{AccessCommand, CreateTokenArgs, TokenCommand, WhichToken};
 pub use backfill::{BackfillArgs, BackfillCommand, DatedBackfill};
@@ -79,6 +83,18 @@ pub struct FormatArg {
     pub format: Format,
 }
 
+/// What to register.
+#[derive(Args, Clone, Copy, Debug)]
+pub struct ApplyArgs {
+    /// Begin with a new registry where the logs of views are there and their registry is gone: what it knew beside the
+    /// definitions is lost
+    #[arg(long)]
+    pub new_registry: bool,
+    /// How the result is written
+    #[command(flatten)]
+    pub format: FormatArg,
+}
+
 /// Everything that twinstore does.
 #[derive(Subcommand, Debug)]
 pub enum Command {
@@ -94,7 +110,7 @@ pub enum Command {
     /// Show what `apply` would change, and the views, services, consumers and training sets that each change reaches
     Plan(FormatArg),
     /// Register the definitions, in one transaction
-    Apply(FormatArg),
+    Apply(ApplyArgs),
     /// Load history into the offline store, then sync the online store
     ///
     /// History is read from the batch path of each view's source. Files that were loaded before are
@@ -415,8 +431,8 @@ pub enum DeadLetterCommand {
         #[arg(value_name = "VIEW[@V]")]
         views: Vec<ViewName>,
         /// Refused rows that are looked at, for each view
-        #[arg(long, value_name = "ROWS", default_value = "1000")]
-        limit: std::num::NonZeroUsize,
+        #[arg(long, value_name = "ROWS", value_parser = at_least_one::<NonZeroUsize>, default_value = "1000")]
+        limit: NonZeroUsize,
         /// How the result is written
         #[command(flatten)]
         format: FormatArg,
@@ -429,8 +445,8 @@ pub enum DeadLetterCommand {
         #[arg(value_name = "VIEW[@V]")]
         views: Vec<ViewName>,
         /// Refused rows that are looked at, for each view
-        #[arg(long, value_name = "ROWS", default_value = "100000")]
-        limit: std::num::NonZeroUsize,
+        #[arg(long, value_name = "ROWS", value_parser = at_least_one::<NonZeroUsize>, default_value = "100000")]
+        limit: NonZeroUsize,
         /// How the result is written
         #[command(flatten)]
         format: FormatArg,

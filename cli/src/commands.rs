@@ -61,7 +61,7 @@ pub async fn run(arguments: &Arguments) -> Result<(), Failure> {
             import_feast::import_feast(&arguments.project, args).await
         }
         Command::Plan(format) => apply::plan(&project()?, format.format).await,
-        Command::Apply(format) => apply::apply(&project()?, format.format).await,
+        Command::Apply(args) => apply::apply(&project()?, args).await,
         Command::Backfill(BackfillCommand { dated: Some(dated), .. }) => {
             migration::run(&project()?, dated, &run).await
         }

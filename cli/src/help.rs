@@ -8,7 +8,7 @@ pub fn in_commands(topic: &HelpTopic) -> String {
         HelpTopic::OpenProject => "name the project's folder with --project".to_owned(),
         HelpTopic::RegisterDefinitions => "run `twinstore apply` first".to_owned(),
         HelpTopic::RegisterAgain => {
-            "then run `twinstore apply`, which registers what the definitions say".to_owned()
+            "then run `twinstore apply --new-registry`, which registers what the definitions say".to_owned()
         }
         HelpTopic::PlanAgain => "run `twinstore plan` again".to_owned(),
         HelpTopic::NewProject => "`twinstore init` writes one".to_owned(),

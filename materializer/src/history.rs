@@ -57,7 +57,7 @@ pub use batch_source::{BatchSource, RowReader};
 pub use derived::rows_to_derive;
 pub(crate) use derived::versions_to_derive_from;
 pub use event_range::EventRange;
-pub use heads::{Heads, heads};
+pub use heads::{Heads, check_source_path, heads};
 pub use holding::rows_of_source;
 pub use load_report::{FileRead, LoadReport, QuarantineReport};
 pub use loaded_files::is_loaded_as_a_whole;

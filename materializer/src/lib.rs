@@ -74,7 +74,7 @@ pub use history::{
     MigrationEnd, MigrationEvent, MigrationReport, MigrationState, MigrationWatch, Misfit, Pace,
     QuarantineReport, QuarantinedFile, RowProblem, RowReader, SourceFile, SourceFiles, SourceRows,
     StopRequest, Surveyed, SurveyedColumn, TableVersions, UnreadableRow, check_has_dates, check_query,
-    extract, heads, is_loaded_as_a_whole, is_offline_first, other_kind, quarantined, rows_of_source,
+    check_source_path, extract, heads, is_loaded_as_a_whole, is_offline_first, other_kind, quarantined, rows_of_source,
     rows_to_derive, source_paths, survey,
 };
 pub use load_lock::DecisionLock;

@@ -43,7 +43,8 @@ pub struct Bounds {
     pub ks: Option<f64>,
     /// The greatest relative shift of the mean, in either direction.
     pub mean: Option<f64>,
-    /// The greatest difference of the shares of nulls, in either direction; what has a default in one version is none.
+    /// The greatest difference of the shares of nulls, in either direction. A default hides no null; that one version
+    /// names a default for what is null in both is no difference.
     pub nulls: Option<f64>,
     /// The least share of rows with equal values.
     pub equal: Option<f64>,

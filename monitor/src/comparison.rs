@@ -60,15 +60,16 @@ impl Comparison {
         self.rows += 1;
         self.observe(old, Side::Old);
         self.observe(new, Side::New);
-        match (old.is_null(), new.is_null()) {
-            (true, true) => self.nulls.both += 1,
-            // Law 3: a default does not change the status.
-            (true, false) if statuses.is_some_and(|(_, new)| new == Status::NullValue) => {
-                self.nulls.filled += 1
-            }
-            (false, true) if statuses.is_some_and(|(old, _)| old == Status::NullValue) => {
-                self.nulls.emptied += 1;
-            }
+        // Law 3: a default does not change the status, and so hides no null.
+        let is_null = |value: Observed<'_>, status| value.is_null() || status == Some(Status::NullValue);
+        let (old_status, new_status) = statuses.unzip();
+        match (is_null(old, old_status), is_null(new, new_status)) {
+            (true, true) => match (old.is_null(), new.is_null()) {
+                (true, true) => self.nulls.both += 1,
+                (true, false) => self.nulls.filled += 1,
+                (false, true) => self.nulls.emptied += 1,
+                (false, false) => self.nulls.defaults += 1,
+            },
             (true, false) => self.nulls.gained += 1,
             (false, true) => self.nulls.lost += 1,
             (false, false) => {}

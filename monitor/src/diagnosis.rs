@@ -9,6 +9,8 @@ use feature::HelpTopic;
 pub enum Area {
     /// What was changed lately.
     Changes,
+    /// The files that define what is registered next.
+    Definitions,
     /// Freshness objectives.
     Freshness,
     /// What values came lately, beside the dates before.
@@ -35,8 +37,9 @@ pub enum Area {
 
 impl Area {
     /// Every area, in the order of the walk.
-    pub const ALL: [Area; 12] = [
+    pub const ALL: [Area; 13] = [
         Area::Changes,
+        Area::Definitions,
         Area::Freshness,
         Area::Values,
         Area::KeptOut,
@@ -54,6 +57,7 @@ impl Area {
     pub const fn name(self) -> &'static str {
         match self {
             Area::Changes => "changes",
+            Area::Definitions => "definitions",
             Area::Freshness => "freshness",
             Area::Values => "values",
             Area::KeptOut => "kept out",

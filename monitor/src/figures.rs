@@ -41,11 +41,13 @@ pub struct Figures {
 /// The outcome for nulls.
 #[derive(Clone, Copy, PartialEq, Eq, Default, Debug)]
 pub struct Nulls {
-    /// Rows that are null in both versions.
+    /// Rows that are null in both versions, and have a default in neither.
     pub both: u64,
-    /// Rows that have a value in the new version only.
+    /// Rows that are null in both versions, and have the default of each.
+    pub defaults: u64,
+    /// Rows that have a value in the new version only; in the old one they are null or have its default.
     pub gained: u64,
-    /// Rows that had a value in the old version only.
+    /// Rows that had a value in the old version only; in the new one they are null or have its default.
     pub lost: u64,
     /// Rows that are null in the old version, and have the default of the new one: it names one for them.
     pub filled: u64,
@@ -94,9 +96,11 @@ impl Figures {
         self.share(self.equal)
     }
 
-    /// The shares of nulls in the old and in the new version; `None` of no rows.
+    /// The shares of nulls in the old and in the new version, those included that defaults stand for in both, or where the
+    /// other has a value; `None` of no rows.
     pub fn null_shares(&self) -> Option<(f64, f64)> {
-        let Nulls { both, gained, lost, filled, emptied } = self.nulls;
+        let Nulls { both, defaults, gained, lost, filled, emptied } = self.nulls;
+        let both = both + defaults;
         self.share(both + gained + filled).zip(self.share(both + lost + emptied))
     }
 

@@ -192,6 +192,33 @@ fn a_default_that_a_version_names_is_no_change_of_nulls() {
 }
 
 #[test]
+fn a_null_behind_a_default_is_a_null_where_the_other_version_has_a_value() {
+    let of = |old_status, new_status| {
+        let mut comparison = Comparison::new(Measure::Ints, 16);
+        for row in 0..100 {
+            let value = Observed::Int(row % 5);
+            let (old, new) =
+                if row < 8 { (old_status, new_status) } else { (Status::Present, Status::Present) };
+            comparison.add(&Pair { old: value, new: value, statuses: Some((old, new)) });
+        }
+        comparison.figures()
+    };
+    let (null, present) = (Status::NullValue, Status::Present);
+    let lost = of(present, null);
+    assert_eq!((lost.nulls.lost, lost.null_shares(), lost.equal), (8, Some((0.0, 0.08)), 100));
+    let gained = of(null, present);
+    assert_eq!((gained.nulls.gained, gained.null_shares()), (8, Some((0.08, 0.0))));
+    for figures in [&lost, &gained] {
+        assert_eq!(figures.statuses.iter().map(|change| change.rows).sum::<u64>(), 8);
+        let exceeded = Bounds::DEFAULT.check(figures, false).exceeded;
+        assert_eq!(exceeded.iter().map(|one| one.figure).collect::<Vec<_>>(), [Figure::Nulls]);
+    }
+    let both = of(null, null);
+    assert_eq!((both.nulls.defaults, both.nulls.both, both.null_shares()), (8, 0, Some((0.08, 0.08))));
+    assert_eq!((both.null_growth(), both.statuses.len()), (Some(0.0), 0));
+}
+
+#[test]
 fn types_that_cannot_be_compared_are_only_equal_or_not() {
     let of = |old: Scalar, new: Scalar| Measure::of(old.into(), new.into());
     assert_eq!(of(Scalar::Int32, Scalar::Float64), Measure::Floats);

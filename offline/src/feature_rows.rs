@@ -88,6 +88,7 @@ impl FeatureRows {
             time: VISIBLE_AT.to_owned(),
             as_of: AsOf::Available,
             leaks: false,
+            filled: false,
             lookups: vec![lookup],
             threads: threads(),
             max_memory: Some(JOINED_BYTES),

@@ -29,6 +29,6 @@ pub use exec::PointInTimeExec;
 pub(crate) use label_times::{check_time_column, check_times};
 pub use log_reader::{OfferedRows, RowFacts, RowFold, WholeRows, fold_batches, fold_rows};
 pub use measured::Reading;
-pub(crate) use spec::leak_name;
 pub use spec::{JoinLookup, JoinSpec};
+pub(crate) use spec::{filled_name, leak_name};
 pub(crate) use while_open::{folded_before, held_features, labels_in};

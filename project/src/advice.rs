@@ -37,6 +37,7 @@ impl ProjectError {
         match self {
             Self::NoFolder { .. } => Some(HelpTopic::OpenProject),
             Self::NothingRegistered { .. } => Some(HelpTopic::RegisterDefinitions),
+            Self::RegistryWouldBeNew { .. } => Some(HelpTopic::RegisterAgain),
             Self::Server(error) => error.help(),
             Self::GatesFailed { .. } => Some(HelpTopic::OverrideGates),
             Self::SpineIsOutput { .. } => Some(HelpTopic::OtherOutput),

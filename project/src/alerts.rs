@@ -5,6 +5,7 @@ mod dashboard;
 mod import;
 mod not_open_slo;
 mod openslo;
+mod openslo_read;
 mod rules;
 mod watched;
 mod yaml;

@@ -1,19 +1,25 @@
-//! Doctor: a walk through a project from what people see down to what everything stands on: what was changed, freshness,
-//! values, rows that were kept out, pipelines, broker, store, registry, versions, ports, clock, disk. Nothing is changed.
+//! Doctor: a walk through a project from what people see down to what everything stands on: what was changed, definitions,
+//! freshness, values, rows that were kept out, pipelines, broker, store, registry, versions, ports, clock, disk. Nothing is
+//! changed.
 //! It ends in the probable cause, and what to do.
 
+mod definitions;
 mod failed;
 mod folders;
 mod parts;
 mod pipelines;
+mod sources;
+mod stored;
 mod versions;
 
 use std::collections::BTreeMap;
+use std::io::ErrorKind;
 
 use feature::{HelpTopic, Micros, Span, VersionId, counted};
 use monitor::{Area, Condition, Finding, next_step, probable_cause};
 use registry::{Registered, Registry};
 use serde::Serialize;
+use tokio::net::TcpListener;
 
 use failed::failed;
 
@@ -79,6 +85,9 @@ pub(crate) async fn examine(project: &Project) -> Examination {
             findings.push(parts::registry(registry, registered).await);
             findings.extend(versions::examine(registry, registered).await);
             findings.push(changes(registry, project.now()).await);
+            findings.push(definitions::examine(project, registered).await);
+            findings.extend(sources::examine(project, registered).await);
+            findings.extend(stored::lacking_files(project, registered).await);
             findings.extend(pipelines::examine(project, registry, registered).await);
             findings.extend(breakers(registry, project.now()).await);
             let (changed, missing) = value_changes::findings(project, registered).await;
@@ -97,7 +106,9 @@ pub(crate) async fn examine(project: &Project) -> Examination {
                 Ok(Some(gone)) => failed(Area::Registry, &gone),
                 Err(error) => failed(Area::Registry, &error),
             });
-            findings.extend(parts::store(project, &Registered::default()).await);
+            let registered = Registered::default();
+            findings.push(definitions::examine(project, &registered).await);
+            findings.extend(parts::store(project, &registered).await);
         }
         Err(error) => findings.push(failed(Area::Registry, error)),
     }
@@ -185,13 +196,31 @@ async fn kept_out(
 /// Whether a server listens, or could.
 async fn ports(project: &Project) -> Finding {
     let mut said = Vec::new();
+    // Those that are free are listened at until all were tried, as a server does.
+    let mut bound = Vec::new();
     let settings = &project.settings.serve;
     for (key, address) in [("serve.grpc", &settings.grpc), ("serve.http", &settings.http)] {
-        let bound = tokio::net::TcpListener::bind(address).await;
+        let listening = TcpListener::bind(address).await;
+        let named = address;
         let address = feature::redacted(address);
-        match bound {
-            Ok(_) => said.push(format!("{key} {address} is free")),
-            Err(error) if error.kind() == std::io::ErrorKind::AddrInUse => {
+        match listening {
+            Ok(listener) => {
+                bound.push(listener);
+                said.push(format!("{key} {address} is free"));
+            }
+            Err(error) if error.kind() == ErrorKind::AddrInUse => {
+                if is_free_without(&mut bound, named).await
+                    || (key == "serve.http" && settings.grpc == *named)
+                {
+                    return Finding::wrong(
+                        Area::Ports,
+                        format!(
+                            "serve.grpc {} and serve.http {} are one address, and a server listens at each: set another port for one",
+                            feature::redacted(&settings.grpc),
+                            feature::redacted(&settings.http)
+                        ),
+                    );
+                }
                 said.push(format!("{key} {address} is in use"));
             }
             Err(error) => {
@@ -213,6 +242,13 @@ async fn ports(project: &Project) -> Finding {
         return Finding { condition: Condition::Noted, said: by_another, ..finding };
     }
     finding
+}
+
+/// Whether an address that is in use is free once these listeners are closed: then it is theirs.
+async fn is_free_without(listeners: &mut Vec<TcpListener>, address: &str) -> bool {
+    let had = !listeners.is_empty();
+    listeners.clear();
+    had && TcpListener::bind(address).await.is_ok()
 }
 
 /// Whether the clock is that of the storage and of the online store.

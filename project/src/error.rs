@@ -168,6 +168,19 @@ pub enum ProjectError {
         /// The folder of the logs.
         folder: PathBuf,
     },
+    /// There is no registry beside the logs of views, and definitions are to be registered.
+    #[error(
+        "the registry is gone: {registry} would begin anew beside {} of views in {}; restore it from a copy, or, without one, begin with a new registry: it has no audit log, no live versions, no tokens and no circuit breakers of before; nothing was changed",
+        counted(*.tables as u64, "table"), .folder.display()
+    )]
+    RegistryWouldBeNew {
+        /// Where it was to be, without a password.
+        registry: String,
+        /// Tables of views.
+        tables: usize,
+        /// The folder of the logs.
+        folder: PathBuf,
+    },
     /// A view has online rows and no log.
     #[error(
         "{view} has {} online and no log in {}: set `offline.url` right, or bring the log back from a copy; nothing was changed",

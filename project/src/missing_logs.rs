@@ -124,6 +124,19 @@ impl Project {
         Ok((tables > 0).then_some(ProjectError::RegistryIsGone { registry, tables, folder }))
     }
 
+    /// Refuses to begin a registry beside logs of views: it would know nothing of what was done, and what breakers answered. One
+    /// of which everything was removed is there.
+    pub(crate) async fn check_registry_is_there(&self) -> Result<(), ProjectError> {
+        match self.registry_is_gone().await? {
+            Some(ProjectError::RegistryIsGone { registry, tables, folder })
+                if self.registered_so_far().await?.generation() == 0 =>
+            {
+                Err(ProjectError::RegistryWouldBeNew { registry, tables, folder })
+            }
+            _ => Ok(()),
+        }
+    }
+
     /// Makes the folder of all logs before the first use of a version is recorded: from then on it is there, or gone.
     pub(crate) async fn make_folder_of_logs(
         &self,

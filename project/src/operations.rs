@@ -58,7 +58,13 @@ impl Project {
 
     /// Registers the definitions of the folder, in one transaction.
     pub fn apply(&self) -> Work<'_, AppliedPlan> {
-        Box::pin(plan::apply(self))
+        Box::pin(plan::apply(self, false))
+    }
+
+    /// The same, also where the logs of views are there and the registry that knew them is gone: what it had beside the
+    /// definitions begins again.
+    pub fn apply_in_new_registry(&self) -> Work<'_, AppliedPlan> {
+        Box::pin(plan::apply(self, true))
     }
 
     /// Loads history into the logs, then syncs the online store. Files that were loaded before are passed over.

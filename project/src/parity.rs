@@ -80,15 +80,16 @@ pub(crate) async fn compare(
             .await
             .map_err(|error| empty_by_source(&registered, error))?,
     };
-    let options = Options { explain: true, max_memory: Some(LABEL_MEMORY), ..Options::default() };
+    let options =
+        Options { explain: true, filled: true, max_memory: Some(LABEL_MEMORY), ..Options::default() };
     let mut stream = TrainingSetStream::new(&store, &plan, &spine, &options)
         .await
         .map_err(|error| empty_by_source(&registered, error.into()))?;
     let mut comparing = Comparing::new(&plan, &pairs, &spine);
     let reading = stream.reading().clone();
     run.report(Event::JoinBegins { log_rows: stream.log_rows() });
-    while let Some(batch) = stream.next().await? {
-        comparing = blocking(move || comparing.with(&batch)).await??;
+    while let Some((batch, filled)) = stream.next_with_filled().await? {
+        comparing = blocking(move || comparing.with(&batch, &filled)).await??;
         run.report(Event::LogRowsRead { rows: reading.rows() });
     }
     run.report(Event::JoinEnds);

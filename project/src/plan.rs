@@ -86,7 +86,10 @@ pub(crate) async fn plan(project: &Project) -> Result<PlannedChanges, ProjectErr
     Ok(PlannedChanges { plan, misfits })
 }
 
-pub(crate) async fn apply(project: &Project) -> Result<AppliedPlan, ProjectError> {
+pub(crate) async fn apply(project: &Project, may_be_new: bool) -> Result<AppliedPlan, ProjectError> {
+    if !may_be_new {
+        project.check_registry_is_there().await?;
+    }
     let registry = project.registry().await?;
     project.settle_uses(&registry).await?;
     let registered = registry.registered().await?;

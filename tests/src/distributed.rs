@@ -54,6 +54,7 @@ async fn another_process_runs_the_plan_to_the_same_bytes() {
         time,
         as_of: AsOf::Available,
         leaks: true,
+        filled: true,
         lookups,
         threads: 2,
         max_memory: None,

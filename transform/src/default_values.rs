@@ -37,6 +37,14 @@ impl ComputedColumn {
         };
         Ok(ComputedColumn { values, nulls, has_default: default.is_some() })
     }
+
+    /// The rows that have the default instead of null.
+    pub fn filled(&self) -> BooleanArray {
+        match &self.nulls {
+            Some(nulls) if self.has_default => BooleanArray::new(!nulls.inner(), None),
+            _ => BooleanArray::from(vec![false; self.values.len()]),
+        }
+    }
 }
 
 /// The array with a default in these rows: those in which the entity is known, its row alive and the value

@@ -7,6 +7,7 @@ use feature::Micros;
 use twinstore::{DateOrder, EventDate, StartBackfill, ViewName};
 
 use super::FormatArg;
+use super::at_least_one::at_least_one;
 use super::memory_size::memory_size;
 
 /// What `backfill` does.
@@ -130,13 +131,13 @@ pub struct StartArgs {
     #[arg(long, value_name = "TIME")]
     pub to: Option<Micros>,
     /// Read no more rows of the source in a second, so that streams and servers beside it keep their pace
-    #[arg(long, value_name = "N")]
+    #[arg(long, value_name = "N", value_parser = at_least_one::<NonZeroU64>)]
     pub max_rows_per_second: Option<NonZeroU64>,
     /// How much memory rows may take, as in 256MB: dates that fit are read together, a larger one is written in parts
     #[arg(long, value_name = "SIZE", value_parser = memory_size, default_value = "256MB")]
     pub max_memory: u64,
     /// Read so many files side by side
-    #[arg(long, value_name = "N", default_value = "1")]
+    #[arg(long, value_name = "N", value_parser = at_least_one::<NonZeroUsize>, default_value = "1")]
     pub jobs: NonZeroUsize,
     /// Load this date whatever its columns look like and however many rows are refused; the number of its rows is
     /// checked all the same

@@ -1,5 +1,6 @@
 //! What `stream`, `serve` and `push` take.
 
+use std::num::NonZeroUsize;
 use std::path::PathBuf;
 
 use clap::Args;
@@ -7,6 +8,7 @@ use feature::{Name, Span};
 use twinstore::ViewName;
 
 use super::FormatArg;
+use super::at_least_one::at_least_one;
 use super::memory_size::memory_size;
 
 /// What `stream` takes.
@@ -26,8 +28,8 @@ pub struct StreamArgs {
     #[arg(long, value_name = "DURATION", default_value = "100ms")]
     pub flush_after: Span,
     /// Rows of one flush at most
-    #[arg(long, value_name = "ROWS", default_value = "20000")]
-    pub flush_rows: std::num::NonZeroUsize,
+    #[arg(long, value_name = "ROWS", value_parser = at_least_one::<NonZeroUsize>, default_value = "20000")]
+    pub flush_rows: NonZeroUsize,
     /// Answer /metrics at this address, in the text format of Prometheus
     #[arg(long, value_name = "HOST:PORT")]
     pub metrics: Option<String>,

@@ -1,11 +1,13 @@
 //! What `training-set` takes.
 
+use std::num::NonZeroUsize;
 use std::path::PathBuf;
 
 use clap::{Args, Subcommand, ValueEnum};
 use feature::ServiceRef;
 
 use super::FormatArg;
+use super::at_least_one::at_least_one;
 use super::memory_size::memory_size;
 
 /// Which rows a training set may see.
@@ -66,8 +68,8 @@ pub struct TrainingSetArgs {
     #[arg(long)]
     pub explain: bool,
     /// Read logs with this many threads; one for each core where it is not given
-    #[arg(long, value_name = "N")]
-    pub threads: Option<std::num::NonZeroUsize>,
+    #[arg(long, value_name = "N", value_parser = at_least_one::<NonZeroUsize>)]
+    pub threads: Option<NonZeroUsize>,
     /// Keep within this much memory, as in 512MB or 4GB: a spine beyond it is joined in several parts,
     /// each of which reads the logs again
     #[arg(long, value_name = "SIZE", value_parser = memory_size)]

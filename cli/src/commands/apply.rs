@@ -2,7 +2,7 @@
 
 use twinstore::{Action, BOUNDED_PARTITIONS, BOUNDED_VALUE_BYTES, HelpTopic, Plan, Project};
 
-use crate::arguments::Format;
+use crate::arguments::{ApplyArgs, Format};
 use crate::failure::Failure;
 use crate::help;
 use crate::output::{self, count, counted};
@@ -26,10 +26,13 @@ pub async fn plan(project: &Project, format: Format) -> Result<(), Failure> {
     )))
 }
 
-pub async fn apply(project: &Project, format: Format) -> Result<(), Failure> {
-    let done = project.apply().await?;
+pub async fn apply(project: &Project, args: &ApplyArgs) -> Result<(), Failure> {
+    let done = match args.new_registry {
+        true => project.apply_in_new_registry().await?,
+        false => project.apply().await?,
+    };
     let applied = &done.applied;
-    match format {
+    match args.format.format {
         Format::Json => return output::json(&done),
         Format::Table if done.plan.is_empty() => {
             println!("nothing to apply: the registry is up to date (generation {})", applied.generation);

@@ -575,3 +575,20 @@ fn a_view_without_event_times_and_one_without_a_backfill_are_refused_with_what_t
     );
     project.ok("backfill delays");
 }
+
+#[test]
+fn a_count_of_nothing_is_refused_in_a_sentence_that_names_its_flag() {
+    let project = Project::sample();
+    for (words, flag) in [
+        ("backfill start airport_arrivals --jobs 0", "--jobs"),
+        ("backfill start airport_arrivals --max-rows-per-second 0", "--max-rows-per-second"),
+        ("stream --flush-rows 0", "--flush-rows"),
+        ("dead-letter list --limit 0", "--limit"),
+        ("dead-letter replay --limit x", "--limit"),
+        ("training-set --service s --spine s.csv --time t --out o.parquet --threads 0", "--threads"),
+    ] {
+        let done = project.run(words);
+        assert_ne!(done.code, Some(0), "{words}");
+        says(&done.stderr, &[flag, "it has to be a whole number from 1 on"]);
+    }
+}

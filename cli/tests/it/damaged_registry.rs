@@ -31,7 +31,7 @@ fn every_command_names_a_damaged_registry_and_what_to_do() {
     }
     // What it says to do.
     fs::remove_file(project.path(REGISTRY)).unwrap();
-    project.ok("apply");
+    project.ok("apply --new-registry");
     assert_eq!(project.answer(), right);
 }
 
@@ -126,7 +126,7 @@ fn a_registry_that_is_registered_again_with_another_definition_of_a_loaded_versi
     let changed = definitions.replacen("mean(arr_delay)", "mean(arr_delay * 2)", 1);
     assert_ne!(changed, definitions);
     project.write("features/flights.yaml", &changed);
-    project.ok("apply");
+    project.ok("apply --new-registry");
     let commands = ["backfill --all", "materialize", "online rebuild", &format!("{TRAINING} out.parquet")];
     for words in commands {
         let done = project.run(words);
@@ -135,7 +135,7 @@ fn a_registry_that_is_registered_again_with_another_definition_of_a_loaded_versi
     }
     remove_registry(&project);
     project.write("features/flights.yaml", &definitions);
-    project.ok("apply");
+    project.ok("apply --new-registry");
     project.ok("backfill --all");
     assert_eq!(project.answer(), right);
 }
@@ -144,11 +144,37 @@ fn a_registry_that_is_registered_again_with_another_definition_of_a_loaded_versi
 fn a_registry_that_is_gone_beside_loaded_views_is_named_by_whoever_looks() {
     let project = Project::loaded();
     remove_registry(&project);
-    for words in ["verify", "verify --deep", "online verify", "doctor", GET] {
+    for words in ["verify", "verify --deep", "online verify", "doctor", "apply", GET] {
         let done = project.run(words);
         assert_eq!(done.code, Some(1), "{words}: {}{}", done.stdout, done.stderr);
         says(&format!("{}{}", done.stdout, done.stderr), &["the registry is gone", "restore it from a copy"]);
     }
     // Nothing was loaded, so nothing is missed.
     Project::sample().ok("verify --deep");
+}
+
+#[test]
+fn apply_begins_no_registry_beside_loaded_views_unless_it_is_said_to() {
+    let project = Project::loaded();
+    let right = project.answer();
+    remove_registry(&project);
+    let done = project.run("apply");
+    assert_eq!(done.code, Some(1), "{}{}", done.stdout, done.stderr);
+    says(
+        &done.stderr,
+        &[
+            "the registry is gone: sqlite://.twinstore/registry.db would begin anew",
+            "restore it from a copy",
+            "no audit log, no live versions",
+            "`twinstore apply --new-registry`",
+        ],
+    );
+    assert!(!project.path(REGISTRY).exists(), "nothing was changed");
+    says(&project.ok("apply --new-registry"), &["added"]);
+    assert_eq!(project.answer(), right);
+    says(&project.ok("apply"), &["nothing to apply"]);
+    // One that was never loaded has nothing to lose.
+    let project = Project::applied();
+    remove_registry(&project);
+    project.ok("apply");
 }

@@ -162,3 +162,97 @@ fn a_damaged_registry_and_a_folder_that_is_a_file_are_found() {
     let [_, cause] = wrong(&project);
     says(&cause, &["where the online store should be, is not a folder"]);
 }
+
+#[test]
+fn definitions_that_cannot_be_read_or_are_gone_are_found() {
+    let project = Project::applied();
+    says(&project.ok("doctor"), &["definitions", "can be read", "nothing is wrong"]);
+    project.write("features/z.yaml", "kind: feature_view\nname: zz\n  bad\n");
+    let [table, cause] = wrong(&project);
+    says(&table, &["definitions", "WRONG"]);
+    says(&cause, &["the definitions cannot be read: features/z.yaml:1: ", "more problem"]);
+    fs::remove_dir_all(project.path("features")).unwrap();
+    let [_, cause] = wrong(&project);
+    says(&cause, &["the definitions cannot be read: features", "there is no such folder"]);
+    // Before anything is registered as well.
+    let project = Project::sample();
+    project.write("features/z.yaml", "kind: feature_view\n");
+    says(&wrong(&project)[1], &["features/z.yaml:1: "]);
+}
+
+#[test]
+fn a_batch_path_that_leads_nowhere_is_found_and_only_noted_where_rows_come_by_a_stream() {
+    let project = Project::loaded();
+    fs::rename(project.path("data"), project.path("away")).unwrap();
+    let [table, cause] = wrong(&project);
+    says(&table, &["pipeline", "WRONG"]);
+    says(&cause, &["the source `landings` names `data/landings.parquet`", "there is no such file or folder"]);
+    project.edit(
+        "features/flights.yaml",
+        "assumed_delay: 2m",
+        "assumed_delay: 2m\nstream: {topic: landings, format: json}",
+    );
+    project.ok("apply");
+    says(&project.ok("doctor"), &["there is no such file or folder", "nothing is wrong"]);
+}
+
+#[test]
+fn a_file_of_a_log_that_is_gone_or_cut_off_is_found() {
+    let project = Project::loaded();
+    let log = project.path(".twinstore/offline/log/airport_arrivals/v1");
+    let mut files = Vec::new();
+    let mut folders = vec![log];
+    while let Some(folder) = folders.pop() {
+        for entry in fs::read_dir(folder).unwrap() {
+            let path = entry.unwrap().path();
+            match path.is_dir() {
+                true => folders.push(path),
+                false if path.extension().is_some_and(|one| one == "parquet") => files.push(path),
+                false => {}
+            }
+        }
+    }
+    files.retain(|file| !file.to_string_lossy().contains("_delta_log"));
+    files.sort();
+    let file = files.first().unwrap();
+    let bytes = fs::read(file).unwrap();
+    fs::write(file, &bytes[..bytes.len() / 2]).unwrap();
+    says(&wrong(&project)[1], &[&file.display().to_string(), "its commit says"]);
+    fs::remove_file(file).unwrap();
+    let [table, cause] = wrong(&project);
+    says(&table, &["disk", "WRONG"]);
+    says(&cause, &["it is missing, and a commit names it", "restore it from a copy"]);
+    fs::write(file, &bytes).unwrap();
+    says(&project.ok("doctor"), &["nothing is wrong"]);
+}
+
+#[test]
+fn one_address_for_both_protocols_is_found() {
+    let project = Project::applied();
+    let port = test_support::free_port();
+    for (grpc, http) in [("127.0.0.1", "127.0.0.1"), ("0.0.0.0", "127.0.0.1"), ("127.0.0.1", "0.0.0.0")] {
+        let addresses = format!("serve.grpc = \"{grpc}:{port}\"\nserve.http = \"{http}:{port}\"\n");
+        project.write("twinstore.toml", addresses);
+        let [table, cause] = wrong(&project);
+        says(&table, &["ports", "WRONG"]);
+        says(&cause, &["are one address, and a server listens at each"]);
+    }
+}
+
+#[test]
+fn a_damaged_online_row_is_found_by_the_sample_and_the_rebuild_that_helps_is_named() {
+    let redis = RedisServer::start(&[]);
+    let project = in_redis(&redis);
+    project.ok("apply");
+    project.ok("backfill --all");
+    says(&project.ok("doctor"), &["nothing is wrong"]);
+    // The last bytes of every row of one view are its checksum.
+    let script = "local n = 0; for _, key in ipairs(redis.call('KEYS', '*')) do \
+                  if redis.call('TYPE', key).ok == 'string' and redis.call('GETRANGE', key, 0, 1) == 'tw' then \
+                  redis.call('SETRANGE', key, redis.call('STRLEN', key) - 1, 'x'); n = n + 1 end end; return n";
+    let damaged = redis.says(&format!("EVAL \"{script}\" 0"));
+    assert!(damaged.starts_with(':') && !damaged.starts_with(":0"), "{damaged}");
+    let [table, cause] = wrong(&project);
+    says(&table, &["online store", "WRONG"]);
+    says(&cause, &["its checksum does not match", "twinstore online rebuild"]);
+}

@@ -158,6 +158,48 @@ fn a_default_that_the_new_version_names_is_said_to_be_one_and_no_change_of_nulls
 }
 
 #[test]
+fn values_that_became_null_are_found_behind_a_default_that_both_versions_have() {
+    let of = |latest: &str| {
+        SAME.replace(
+            "latest: arr_delay, unit: minutes",
+            &format!("latest: {latest}, unit: minutes, default: 0"),
+        )
+    };
+    let project = versions(&of("arr_delay"), "");
+    let third = second(&of("CASE WHEN flight_id % 50 >= 9 THEN arr_delay END"), "");
+    let on_demand = |version: u32, expression: &str| {
+        format!(
+            "---\nkind: on_demand_view\nname: late\nversion: {version}\n\
+             inputs: [{{from: airport_arrivals@1, take: [arrivals_1d]}}]\n\
+             features: {{busy: {{expression: \"{expression}\", default: 0}}}}\n\
+             ---\nkind: feature_service\nname: busy_airports\nversion: {version}\nfeatures: [{{from: late@{version}}}]\n"
+        )
+    };
+    let computed = on_demand(1, "CASE WHEN arrivals_1d > 0 THEN arrivals_1d END")
+        + &on_demand(2, "CASE WHEN arrivals_1d > 5 THEN arrivals_1d END");
+    project.write("features/third.yaml", third.replace("version: 2", "version: 3") + &computed);
+    project.ok("apply");
+    project.ok("backfill airport_arrivals@3");
+    for (versions, name) in [
+        ("parity airport_arrivals@2 airport_arrivals@3", "last_delay"),
+        ("parity busy_airports@1 busy_airports@2", "busy"),
+    ] {
+        let (report, said) = outside(&project, versions);
+        says(&said, &[&format!("{name} (")]);
+        let found = feature(&report, name);
+        assert!(found["exceeded"].to_string().contains("\"nulls\""), "{found}");
+        let lost = found["nulls"]["lost"].as_u64().unwrap();
+        assert!(lost > 100, "{}", found["nulls"]);
+        assert_eq!(
+            found["statuses_changed"],
+            json!([{"old": "PRESENT", "new": "NULL_VALUE", "rows": lost}]),
+            "{versions}"
+        );
+        assert_eq!(found["nulls"]["both"], 0, "{}", found["nulls"]);
+    }
+}
+
+#[test]
 fn a_declared_change_passes_within_its_bounds_and_is_refused_in_a_definition_that_does_not_fit() {
     let features = SAME.replace("count, window: 1d", "count, window: 2d");
     let declared = "expect_change:\n  arrivals_1d: {psi: 20, reason: two days instead of one}\n";

@@ -71,6 +71,17 @@ pub async fn heads(project: &Path, source: &Source) -> Heads {
     Heads { misfits, files_left_out }
 }
 
+/// Refuses what a load of this source's history would refuse before it opens a file: a path that leads nowhere, or to files
+/// of several formats. A source without history has no such path, and neither has a query.
+pub async fn check_source_path(project: &Path, source: &Source) -> Result<(), MaterializerError> {
+    if source.batch.as_ref().is_none_or(|batch| batch.query().is_some()) {
+        return Ok(());
+    }
+    let (project, source) = (project.to_owned(), source.clone());
+    let no_view = VersionId { name: source.name.clone(), version: 1 };
+    blocking::run(move || locate::batch_source(&project, &source, &no_view)).await?.map(drop)
+}
+
 /// A source's history, and all of its files.
 async fn files(
     project: &Path,

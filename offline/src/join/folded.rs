@@ -41,6 +41,8 @@ pub(crate) struct Columns {
     /// For each feature, whether an event-time join would have filled the cell from a row that was not
     /// yet available. Nowhere where that was not requested.
     pub(crate) leaked: Vec<BooleanArray>,
+    /// For each feature, where its default stands instead of null.
+    pub(crate) filled: Vec<BooleanArray>,
 }
 
 impl Folded {
@@ -111,7 +113,7 @@ impl Folded {
         };
         let indices: UInt32Array = slots.iter().map(|slot| (*slot != NO_SLOT).then_some(*slot)).collect();
         let nowhere = BooleanArray::from(vec![false; slots.len()]);
-        let (mut features, mut leaked) = (Vec::new(), Vec::new());
+        let (mut features, mut leaked, mut filled) = (Vec::new(), Vec::new(), Vec::new());
         for (feature, window) in self.view.features.iter().zip(&self.windows) {
             let (array, leaks) = match (feature.fold, window) {
                 (Fold::Latest { column }, _) => {
@@ -126,10 +128,10 @@ impl Folded {
                         let stands = is_there(&alive, row) && is_null;
                         feature.default.is_some() && is_there(&early_alive, row) && !stands
                     };
-                    let filled = |values: ArrayRef| {
+                    let is_leaked = |values: ArrayRef| {
                         (0..slots.len()).map(|row| Some(values.is_valid(row) || fills(row))).collect()
                     };
-                    let leaks = of(&early_values).map(filled);
+                    let leaks = of(&early_values).map(is_leaked);
                     (visible, leaks)
                 }
                 (_, Some(window)) => {
@@ -142,10 +144,12 @@ impl Folded {
             };
             let array = array.unwrap_or_else(|| all_null(feature.data_type, slots.len()));
             let known = if matches!(feature.fold, Fold::Latest { .. }) { &alive } else { &winners };
-            features.push(or_default(array, feature, known)?);
+            let (array, by_default) = or_default(array, feature, known)?;
+            features.push(array);
+            filled.push(by_default.unwrap_or_else(|| nowhere.clone()));
             leaked.push(leaks.unwrap_or_else(|| nowhere.clone()));
         }
-        Ok(Columns { features, leaked })
+        Ok(Columns { features, leaked, filled })
     }
 
     /// When the latest visible rows of these slots happened, and when they could first have been read;
@@ -192,12 +196,16 @@ impl Folded {
 }
 
 /// Law 3: the feature's default where its value is null and there is a row: the latest visible one of the
-/// entity, which for a latest value is alive.
-fn or_default(values: ArrayRef, feature: &Feature, rows: &[Kept]) -> Result<ArrayRef, OfflineError> {
-    let Some(default) = &feature.default else { return Ok(values) };
+/// entity, which for a latest value is alive. Also where that is, of a feature that has a default.
+fn or_default(
+    values: ArrayRef,
+    feature: &Feature,
+    rows: &[Kept],
+) -> Result<(ArrayRef, Option<BooleanArray>), OfflineError> {
+    let Some(default) = &feature.default else { return Ok((values, None)) };
     let is_null = |(index, row): (usize, &Kept)| Some(!row.is_none() && values.is_null(index));
     let nulls: BooleanArray = rows.iter().enumerate().map(is_null).collect();
-    Ok(transform::with_default(&values, &nulls, default, feature.data_type)?)
+    Ok((transform::with_default(&values, &nulls, default, feature.data_type)?, Some(nulls)))
 }
 
 fn all_null(data_type: DataType, rows: usize) -> ArrayRef {

@@ -21,6 +21,9 @@ pub struct JoinSpec {
     /// Whether to add, for each feature, a column that says where an event-time join would have
     /// filled the cell from a row that was not yet available.
     pub leaks: bool,
+    /// Whether to add, for each feature, a column that says where its default stands instead of null.
+    #[serde(default)]
+    pub filled: bool,
     /// The views, each in one role.
     pub lookups: Vec<JoinLookup>,
     /// How many threads read logs.
@@ -51,7 +54,7 @@ pub struct JoinLookup {
 
 impl JoinSpec {
     /// The format that this version writes. It reads all formats from 1 on.
-    pub const FORMAT: u32 = 3;
+    pub const FORMAT: u32 = 4;
 
     /// Reads a spec of any known format, as the newest.
     pub(crate) fn read(bytes: &[u8]) -> Result<Self, String> {
@@ -81,6 +84,9 @@ impl JoinSpec {
             if self.leaks {
                 lookup.features.iter().for_each(|(_, name)| add(&leak_name(name), DataType::Boolean));
             }
+            if self.filled {
+                lookup.features.iter().for_each(|(_, name)| add(&filled_name(name), DataType::Boolean));
+            }
         }
         fields
     }
@@ -97,6 +103,11 @@ pub(crate) fn leak_name(feature: &str) -> String {
     format!("{feature}.leaked")
 }
 
+/// What the column is called that says where a feature has its default.
+pub(crate) fn filled_name(feature: &str) -> String {
+    format!("{feature}.filled")
+}
+
 #[cfg(test)]
 mod tests {
     use feature::OpenAnswer;
@@ -105,7 +116,10 @@ mod tests {
     use crate::log::snapshot::LogFile;
     use crate::log::storage::TableLocation;
 
-    const SAMPLE: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/golden/join-spec-3.json");
+    const SAMPLE: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/golden/join-spec-4.json");
+
+    /// A spec as format 3 had it.
+    const FORMAT_3: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/golden/join-spec-3.json");
 
     /// A spec as format 2 had it.
     const FORMAT_2: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/golden/join-spec-2.json");
@@ -138,6 +152,7 @@ mod tests {
             time: "label_time".to_owned(),
             as_of: AsOf::Available,
             leaks: true,
+            filled: false,
             lookups: vec![lookup],
             threads: 8,
             max_memory: Some(1 << 30),
@@ -173,6 +188,9 @@ mod tests {
         let pinned = std::fs::read_to_string(SAMPLE).unwrap();
         assert_eq!(JoinSpec::read(pinned.as_bytes()).unwrap(), sample());
         assert_eq!(pinned, written, "another form of a spec is another format");
+        let with_filled = JoinSpec { filled: true, ..sample() };
+        let written = serde_json::to_vec(&with_filled).unwrap();
+        assert_eq!(JoinSpec::read(&written).unwrap(), with_filled);
     }
 
     #[test]
@@ -180,12 +198,13 @@ mod tests {
         for older in [FORMAT_1, FORMAT_2] {
             assert_eq!(JoinSpec::read(&std::fs::read(older).unwrap()).unwrap(), sample());
         }
+        assert_eq!(JoinSpec::read(&std::fs::read(FORMAT_3).unwrap()).unwrap(), sample_with_openings());
     }
 
     #[test]
     fn a_spec_of_a_later_format_is_refused() {
         let later = JoinSpec { format: JoinSpec::FORMAT + 1, ..sample() };
         let error = JoinSpec::read(&serde_json::to_vec(&later).unwrap()).unwrap_err();
-        assert!(error.contains("has format 4, and this twinstore runs formats up to 3"), "{error}");
+        assert!(error.contains("has format 5, and this twinstore runs formats up to 4"), "{error}");
     }
 }

@@ -115,6 +115,9 @@ impl Joined {
             if self.spec.leaks {
                 columns.extend(joined.leaked.into_iter().map(|leaked| Arc::new(leaked) as ArrayRef));
             }
+            if self.spec.filled {
+                columns.extend(joined.filled.into_iter().map(|filled| Arc::new(filled) as ArrayRef));
+            }
         }
         Ok(RecordBatch::try_new(self.schema.clone(), columns)?)
     }

@@ -11,6 +11,7 @@ use deltalake_core::kernel::Action;
 use deltalake_core::logstore::get_actions;
 use parquet::arrow::arrow_reader::ParquetRecordBatchReaderBuilder;
 
+use crate::blocking::blocking;
 use crate::damage::Damaged;
 use crate::error::OfflineError;
 use crate::log::commit_list::{self, Listed};
@@ -18,6 +19,7 @@ use crate::log::storage::{
     COMMITS, CheckedFile, LAST_CHECKPOINT, LastCommit, Storage, TableCopy, check_length, compare_length,
 };
 use crate::log::store::{OfflineStore, REMOVED, TABLES};
+use crate::log::view_log::Log;
 
 /// What a check of one table found.
 #[derive(Clone, Debug)]
@@ -57,6 +59,35 @@ impl OfflineStore {
             }
         }
         Ok(checked)
+    }
+}
+
+impl Log {
+    /// The files of this snapshot that are not there, or not in the length that their commits say. None is read.
+    pub async fn lacking_files(&self) -> Result<Vec<Damaged>, OfflineError> {
+        let (files, location) = (self.table().files(), self.table().location().clone());
+        blocking(move || {
+            let folder = location.folder()?;
+            let lengths = location.copy().map(TableCopy::lengths).transpose()?;
+            let mut lacking = Vec::new();
+            for file in files {
+                let path = folder.join(file.path.as_ref());
+                let compared = match &lengths {
+                    Some(lengths) => compare_length(&path, lengths.get(&path).copied(), Some(file.bytes))
+                        .map_err(OfflineError::from),
+                    None => {
+                        check_length(&path, file.bytes).map_err(|error| OfflineError::of_file(&path, error))
+                    }
+                };
+                match compared {
+                    Ok(()) => {}
+                    Err(OfflineError::Damaged(damaged)) => lacking.push(damaged),
+                    Err(error) => return Err(error),
+                }
+            }
+            Ok(lacking)
+        })
+        .await
     }
 }
 

@@ -5,15 +5,15 @@ use std::fmt::Display;
 use std::sync::Arc;
 
 use arrow::array::{Array, ArrayRef, AsArray, BooleanArray, Float64Array, RecordBatch};
-use arrow::compute::nullif;
+use arrow::compute::{and_not, nullif};
 use arrow::datatypes::{
     DataType, Field as ArrowField, FieldRef, Schema, SchemaRef, TimestampMicrosecondType,
 };
 use feature::{AsOf, Field, Input, Lookup, Micros, Needs, OpenAnswer, Openings, Origin, ServicePlan};
-use transform::OnDemand;
+use transform::{ComputedColumn, OnDemand};
 
 use crate::error::OfflineError;
-use crate::join::{check_times, leak_name};
+use crate::join::{check_times, filled_name, leak_name};
 use crate::log::columns::timestamp_type;
 use crate::training_set::options::Options;
 use crate::training_set::spine::Spine;
@@ -25,6 +25,7 @@ pub(crate) struct BatchBuilder {
     spine: Spine,
     as_of: AsOf,
     explain: bool,
+    filled: bool,
     schema: SchemaRef,
     layout: Layout,
     /// One for each of the plan's computations.
@@ -43,6 +44,8 @@ pub(crate) struct BuiltBatch {
     pub(crate) labels: Vec<i64>,
     /// For each feature how many rows have no value, and how many a join by event time would have leaked.
     pub(crate) counts: Vec<(usize, Option<usize>)>,
+    /// For each feature where its default stands instead of null, where that was requested.
+    pub(crate) filled: Vec<BooleanArray>,
 }
 
 impl BatchBuilder {
@@ -71,6 +74,7 @@ impl BatchBuilder {
             spine: spine.clone(),
             as_of: options.as_of,
             explain: options.explain,
+            filled: options.filled,
         })
     }
 
@@ -86,7 +90,13 @@ impl BatchBuilder {
     pub(crate) fn build(&self, joined: &RecordBatch, before: usize) -> Result<BuiltBatch, OfflineError> {
         let labels = check_times(joined, self.spine.time(), before);
         let labels = labels.map_err(|problem| OfflineError::Spine(vec![problem]))?;
-        let mut values = Values { service: self, joined, computed: Vec::new(), unanswered: Vec::new() };
+        let mut values = Values {
+            service: self,
+            joined,
+            computed: Vec::new(),
+            filled: Vec::new(),
+            unanswered: Vec::new(),
+        };
         values.compute(&labels)?;
         let spine_columns = self.spine.schema().fields().len();
         let mut columns: Vec<ArrayRef> = joined.columns().iter().take(spine_columns).cloned().collect();
@@ -105,7 +115,9 @@ impl BatchBuilder {
         if self.explain {
             columns.extend(values.times(&labels)?);
         }
-        Ok(BuiltBatch { rows: RecordBatch::try_new(self.schema.clone(), columns)?, labels, counts })
+        let outputs = self.plan.outputs.iter().filter(|_| self.filled);
+        let filled = outputs.map(|output| values.filled(output.origin)).collect::<Result<_, _>>()?;
+        Ok(BuiltBatch { rows: RecordBatch::try_new(self.schema.clone(), columns)?, labels, counts, filled })
     }
 }
 
@@ -115,6 +127,8 @@ struct Values<'a> {
     joined: &'a RecordBatch,
     /// The features of the computations so far.
     computed: Vec<Vec<ArrayRef>>,
+    /// For each of them the rows at which its default stands instead of null.
+    filled: Vec<Vec<BooleanArray>>,
     /// For each of them the rows at which it is computed from a feature of which nothing was answered.
     unanswered: Vec<Vec<Vec<bool>>>,
 }
@@ -131,18 +145,22 @@ impl Values<'_> {
             });
             let inputs = inputs.collect::<Result<Vec<_>, _>>()?;
             let features = compiled.evaluate(inputs, self.joined.num_rows())?;
+            let mut filled: Vec<BooleanArray> = features.iter().map(ComputedColumn::filled).collect();
             let mut values: Vec<ArrayRef> = features.into_iter().map(|feature| feature.values).collect();
             if !self.service.openings.is_empty() {
                 let unanswered: Vec<Vec<bool>> = reads
                     .iter()
                     .map(|read| self.unanswered_of_any(read, labels))
                     .collect::<Result<_, _>>()?;
-                for (values, rows) in values.iter_mut().zip(&unanswered) {
-                    *values = nullif(values, &BooleanArray::from(rows.clone()))?;
+                for ((values, filled), rows) in values.iter_mut().zip(&mut filled).zip(&unanswered) {
+                    let rows = BooleanArray::from(rows.clone());
+                    *values = nullif(values, &rows)?;
+                    *filled = and_not(filled, &rows)?;
                 }
                 self.unanswered.push(unanswered);
             }
             self.computed.push(values);
+            self.filled.push(filled);
         }
         Ok(())
     }
@@ -190,6 +208,20 @@ impl Values<'_> {
                 let found = self.computed.get(computation).and_then(|values| values.get(feature)).cloned();
                 found
                     .ok_or_else(|| self.absent(&format!("feature {feature} of on-demand view {computation}")))
+            }
+        }
+    }
+
+    /// The rows at which the default of a value stands instead of null.
+    fn filled(&self, origin: Origin) -> Result<BooleanArray, OfflineError> {
+        match origin {
+            Origin::Stored { lookup, feature } => {
+                let name = filled_name(&self.service.layout.feature(lookup, feature));
+                Ok(self.joined(&name)?.as_boolean().clone())
+            }
+            Origin::Computed { computation, feature } => {
+                let found = self.filled.get(computation).and_then(|features| features.get(feature)).cloned();
+                found.ok_or_else(|| self.absent("defaults of an on-demand view"))
             }
         }
     }

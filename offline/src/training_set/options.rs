@@ -9,6 +9,8 @@ pub struct Options {
     pub as_of: AsOf,
     /// Whether to add event time, availability and age of each view.
     pub explain: bool,
+    /// Whether to say of each feature where its default stands instead of null.
+    pub filled: bool,
     /// How many threads read logs; `None` means one for each core.
     pub threads: Option<usize>,
     /// Bytes that the labels in memory may take; `None` means no bound.

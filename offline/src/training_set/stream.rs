@@ -3,7 +3,7 @@
 use std::fmt;
 use std::sync::Arc;
 
-use arrow::array::RecordBatch;
+use arrow::array::{BooleanArray, RecordBatch};
 use arrow::datatypes::SchemaRef;
 use datafusion::execution::{SendableRecordBatchStream, TaskContext};
 use datafusion::physical_plan::ExecutionPlan;
@@ -109,6 +109,7 @@ impl TrainingSetStream {
             time: spine.time().to_owned(),
             as_of: options.as_of,
             leaks,
+            filled: options.filled,
             lookups,
             threads: options.threads.unwrap_or_else(threads),
             max_memory: options.max_memory,
@@ -144,6 +145,14 @@ impl TrainingSetStream {
 
     /// The next rows of the training set; `None` at the end.
     pub async fn next(&mut self) -> Result<Option<RecordBatch>, OfflineError> {
+        Ok(self.next_with_filled().await?.map(|(rows, _)| rows))
+    }
+
+    /// The next rows of the training set, and for each output the rows at which its default stands instead of null: of
+    /// none, unless [`Options::filled`] asks for it. `None` at the end.
+    pub async fn next_with_filled(
+        &mut self,
+    ) -> Result<Option<(RecordBatch, Vec<BooleanArray>)>, OfflineError> {
         let Some(joined) = self.joined.next().await.transpose()? else { return Ok(None) };
         let (builder, before) = (self.builder.clone(), self.summary.rows);
         let built = blocking(move || builder.build(&joined, before)).await?;
@@ -156,7 +165,7 @@ impl TrainingSetStream {
             feature.nulls += nulls;
             feature.leaked = feature.leaked.zip(leaked).map(|(so_far, more)| so_far + more);
         }
-        Ok(Some(built.rows))
+        Ok(Some((built.rows, built.filled)))
     }
 
     /// The counts of the rows so far.

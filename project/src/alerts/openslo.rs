@@ -7,6 +7,7 @@ use serde::Serialize;
 use serde_json::{Map, Value, json};
 
 use super::not_open_slo::NotOpenSlo;
+use super::openslo_read::{self, METHOD, WINDOW};
 use super::watched::{Watched, WatchedConsumer, WatchedFeature, WatchedView};
 
 /// The annotations that a written objective is known by again.
@@ -33,7 +34,7 @@ pub(super) fn documents(project: &str, watched: &Watched) -> Vec<Value> {
 
 impl Subject<'_> {
     fn document(&self, project: &str) -> Value {
-        let reads = format!("twinstore_freshness_{}_reads_total", self.label());
+        let reads = reads(self.label());
         let query = |outcome: &str| {
             let query = format!("sum({reads}{{{},{outcome}}})", self.matched());
             json!({"metricSource": {"type": "Prometheus", "spec": {"query": query}}})
@@ -66,8 +67,8 @@ impl Subject<'_> {
                         "total": query("outcome=~\"good|bad\""),
                     }},
                 },
-                "timeWindow": [{"duration": "30d", "isRolling": true}],
-                "budgetingMethod": "Occurrences",
+                "timeWindow": [{"duration": WINDOW, "isRolling": true}],
+                "budgetingMethod": METHOD,
                 "objectives": [{"displayName": format!("within {within_text}"), "target": share}],
             },
         })
@@ -145,6 +146,11 @@ impl Subject<'_> {
     }
 }
 
+/// The counter of the reads of views, services or features.
+fn reads(label: &str) -> String {
+    format!("twinstore_freshness_{label}_reads_total")
+}
+
 /// An objective that an OpenSLO document gives to a view, a feature or a consumer.
 #[derive(Clone, PartialEq, Debug, Serialize)]
 pub struct ImportedObjective {
@@ -189,8 +195,19 @@ pub(super) fn import(text: &str) -> Result<Vec<ImportedObjective>, NotOpenSlo> {
 /// The objective of one document; an error says what it lacks.
 fn objective(value: &Value) -> Result<ImportedObjective, String> {
     let annotation = |key: &str| value.pointer("/metadata/annotations")?.get(key)?.as_str();
+    let label = match (annotation(SERVICE), annotation(FEATURE)) {
+        (Some(_), _) => "service",
+        (None, Some(_)) => "feature",
+        (None, None) => "view",
+    };
+    openslo_read::check(value, &[WITHIN, VIEW, SERVICE, FEATURE], &reads(label))?;
     let (is_consumer, id) = match (annotation(VIEW), annotation(SERVICE)) {
-        (Some(view), _) => (false, view),
+        (Some(_), Some(_)) => {
+            return Err(format!(
+                "it has the annotation `{VIEW}` and `{SERVICE}`: an objective is of one of them"
+            ));
+        }
+        (Some(view), None) => (false, view),
         (None, Some(service)) => (true, service),
         (None, None) => {
             return Err(format!(
@@ -201,7 +218,12 @@ fn objective(value: &Value) -> Result<ImportedObjective, String> {
     let id = VersionId::from_str(id).map_err(|error| error.to_string())?;
     let within = annotation(WITHIN).map(|within| within.parse::<Span>().map_err(|error| error.to_string()));
     let within = within.transpose()?;
-    let feature = annotation(FEATURE).filter(|_| !is_consumer).map(str::parse::<Name>);
+    if is_consumer && annotation(FEATURE).is_some() {
+        return Err(format!(
+            "it has the annotation `{SERVICE}` and `{FEATURE}`, and a feature is one of a view"
+        ));
+    }
+    let feature = annotation(FEATURE).map(str::parse::<Name>);
     let feature = feature.transpose().map_err(|error| error.to_string())?;
     if within.is_none() && !is_consumer && feature.is_none() {
         return Err(format!("the view {id} needs the annotation `{WITHIN}`, as 1m"));
@@ -284,6 +306,56 @@ mod tests {
             },
         ];
         assert_eq!(read, expected);
+    }
+
+    #[test]
+    fn what_a_document_says_and_nothing_counts_by_is_refused() {
+        let plain = "apiVersion: openslo/v1\nkind: SLO\nmetadata:\n  annotations:\n    twinstore/view: v@1\n    twinstore/within: 1h\n\
+                     spec:\n  objectives:\n  - target: 0.99\n";
+        assert_eq!(import(plain).unwrap()[0].target, 99.0, "what is absent is as it is");
+        let refused = |from: &str, to: &str| {
+            assert!(plain.contains(from), "{from}");
+            import(&plain.replace(from, to)).unwrap_err().to_string()
+        };
+        let spec = |more: &str| refused("spec:\n", &format!("spec:\n{more}\n"));
+        for (window, is_refused) in [
+            ("[{duration: 30d, isRolling: true}]", false),
+            ("[{duration: 720h, isRolling: true}]", false),
+            ("[{duration: 30d}]", false),
+            ("[{duration: 7d, isRolling: true}]", true),
+            ("[{duration: 1M, isRolling: true}]", true),
+            ("[{duration: 30d, isRolling: false}]", true),
+            ("[{duration: 30d, isRolling: true}, {duration: 7d, isRolling: true}]", true),
+            ("[{duration: 30d, isRolling: true, calendar: {startTime: x}}]", true),
+            ("[]", true),
+        ] {
+            let text = plain.replace("spec:\n", &format!("spec:\n  timeWindow: {window}\n"));
+            assert_eq!(import(&text).is_err(), is_refused, "{window}");
+        }
+        let said = spec("  timeWindow: [{duration: 7d, isRolling: true}]");
+        assert!(
+            said.starts_with("document 1: its `timeWindow` is") && said.contains("the last 30 days"),
+            "{said}"
+        );
+        let said = spec("  budgetingMethod: Timeslices");
+        assert!(
+            said.contains("`budgetingMethod` is \"Timeslices\"") && said.contains("`Occurrences`"),
+            "{said}"
+        );
+        assert!(spec("  alertPolicies: [page]").contains("its spec has `alertPolicies`"));
+        assert!(spec("  indicatorRef: other").contains("its spec has `indicatorRef`"));
+        let threshold =
+            "  indicator: {spec: {thresholdMetric: {metricSource: {type: Prometheus, spec: {query: up}}}}}";
+        assert!(spec(threshold).contains("not a `ratioMetric` of twinstore_freshness_view_reads_total"));
+        let beside = |more: &str| refused("target: 0.99\n", &format!("target: 0.99\n    {more}\n"));
+        for more in ["op: lte", "timeSliceTarget: 0.9", "targetPercent: 95", "indicator: {}"] {
+            let field = more.split(':').next().unwrap();
+            assert!(beside(more).contains(&format!("`{field}`")), "{more}");
+        }
+        let annotated = |line: &str| refused("twinstore/within: 1h\n", &format!("{line}\n"));
+        assert!(annotated("twinstore/withn: 1h").contains("`twinstore/withn` is not known"));
+        assert!(annotated("twinstore/within: 60").contains("`twinstore/within` is 60"));
+        assert!(annotated("twinstore/service: s@1").contains("an objective is of one of them"));
     }
 
     #[test]

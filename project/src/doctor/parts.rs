@@ -10,7 +10,7 @@ use registry::{Registered, Registry};
 use tokio::net::TcpStream;
 use tokio::time::timeout;
 
-use super::failed::failed;
+use super::{failed::failed, stored};
 use crate::error::ProjectError;
 use crate::missing_logs::all_views;
 use crate::project::Project;
@@ -122,6 +122,8 @@ pub(super) async fn store(project: &Project, registered: &Registered) -> Vec<Fin
             let lost = format!("the log of {} has rows, and the online store has none of them", view.id);
             findings
                 .push(Finding::wrong(Area::Store, lost).helped_by(Some(HelpTopic::Rebuild(view.id.clone()))));
+        } else if stats.rows > 0 {
+            findings.extend(stored::damaged_rows(project, view, &store).await);
         }
     }
     let others = project.other_prefixes(&all_views(registered), &store).await;

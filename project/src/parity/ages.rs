@@ -1,6 +1,6 @@
 //! How old the rows are that both versions read: features that read the same lookups share the figures.
 
-use feature::Status;
+use feature::{Origin, Status};
 use monitor::{Comparison, Figures, Measure, Observed, Pair};
 
 use super::sides::{FeaturePair, FeatureSide};
@@ -19,11 +19,11 @@ impl Times<'_> {
         times.reduce(|one, other| Some(one?.min(other?)))?
     }
 
-    /// Why a feature has the value that it has. Where the times of a row are unknown, as those of a static source are,
-    /// no value is `NULL_VALUE`.
-    pub(super) fn status(&self, side: &FeatureSide, has_times: bool, is_null: bool, row: usize) -> Status {
-        if !is_null {
-            return Status::Present;
+    /// Why a feature has neither a value nor its default. Where the times of a row are unknown, as those of a static source
+    /// are, it is `NULL_VALUE`, and so it is of an on-demand feature, whatever its inputs are.
+    pub(super) fn status_of_null(&self, side: &FeatureSide, has_times: bool, row: usize) -> Status {
+        if matches!(side.origin, Origin::Computed { .. }) {
+            return Status::NullValue;
         }
         match (self.oldest(&side.lookups, row), self.moments.get(row)) {
             (None, _) if has_times => Status::NotFound,

@@ -1,9 +1,9 @@
 //! The joined rows of both versions, compared batch by batch: memory follows the number of features, not of rows.
 
-use arrow::array::{Array, ArrayRef, AsArray, RecordBatch};
+use arrow::array::{Array, ArrayRef, AsArray, BooleanArray, RecordBatch};
 use arrow::compute::cast;
 use arrow::datatypes::{DataType as ArrowType, TimeUnit, TimestampMicrosecondType};
-use feature::{Field, Micros, ServicePlan, Value};
+use feature::{Field, Micros, ServicePlan, Status, Value};
 use materializer::ObservedColumn;
 use monitor::{Bounds, Comparison, Figures, Largest, Measure, Observed, Pair};
 use offline::Spine;
@@ -67,8 +67,8 @@ impl Comparing {
         }
     }
 
-    /// The same, with the rows of one more batch.
-    pub(super) fn with(mut self, batch: &RecordBatch) -> Result<Self, ProjectError> {
+    /// The same, with the rows of one more batch, and for each output where its default stands instead of null.
+    pub(super) fn with(mut self, batch: &RecordBatch, filled: &[BooleanArray]) -> Result<Self, ProjectError> {
         let moments = self.moments(batch)?;
         let moments = moments.as_primitive::<TimestampMicrosecondType>().values();
         let keys = self.keys.iter().map(|key| {
@@ -90,7 +90,12 @@ impl Comparing {
             self.keys.iter().zip(&keys).map(value).collect()
         };
         for feature in &mut self.features {
-            let column = |output: usize| batch.column(self.spine_columns + output);
+            let column = |output: usize| GivenColumn {
+                values: batch.column(self.spine_columns + output),
+                filled: filled
+                    .get(output)
+                    .expect("invariant: the join says of each output where it has its default"),
+            };
             let sides = (column(feature.pair.old.output), column(feature.pair.new.output));
             feature.add(sides, &times, &self.has_times, self.rows, entity);
         }
@@ -113,10 +118,19 @@ impl Comparing {
     }
 }
 
+/// What a version gives of a feature.
+#[derive(Clone, Copy)]
+struct GivenColumn<'a> {
+    /// The values that readers get.
+    values: &'a ArrayRef,
+    /// The rows at which these are the default, which stands instead of null.
+    filled: &'a BooleanArray,
+}
+
 impl Compared {
     fn add(
         &mut self,
-        (old, new): (&ArrayRef, &ArrayRef),
+        (old, new): (GivenColumn<'_>, GivenColumn<'_>),
         times: &Times<'_>,
         has_times: &[bool],
         before: u64,
@@ -126,19 +140,23 @@ impl Compared {
         let have_times =
             |lookups: &[usize]| lookups.iter().all(|lookup| has_times.get(*lookup) == Some(&true));
         let (old_times, new_times) = (have_times(&old_side.lookups), have_times(&new_side.lookups));
-        let (olds, news) =
-            (ObservedColumn::of(old, old_side.data_type), ObservedColumn::of(new, new_side.data_type));
+        let (olds, news) = (
+            ObservedColumn::of(old.values, old_side.data_type),
+            ObservedColumn::of(new.values, new_side.data_type),
+        );
         let (mut old_bytes, mut new_bytes) = (Vec::new(), Vec::new());
-        for row in 0..old.len() {
+        for row in 0..old.values.len() {
             let observed_old = olds.at(row, &mut old_bytes);
             let observed_new = news.at(row, &mut new_bytes);
-            let (old_null, new_null) = (observed_old == Observed::Null, observed_new == Observed::Null);
-            // Where one version has a null, the default of the other stands for one.
-            let (old_default, new_default) =
-                (new_null && old_side.is_default(old, row), old_null && new_side.is_default(new, row));
+            let status = |side, has_times, observed, given: GivenColumn<'_>| match observed {
+                // Law 3: a default stands for a null, and does not change the status.
+                _ if given.filled.value(row) => Status::NullValue,
+                Observed::Null => times.status_of_null(side, has_times, row),
+                _ => Status::Present,
+            };
             let statuses = (
-                times.status(old_side, old_times, old_null || old_default, row),
-                times.status(new_side, new_times, new_null || new_default, row),
+                status(old_side, old_times, observed_old, old),
+                status(new_side, new_times, observed_new, new),
             );
             let pair = Pair { old: observed_old, new: observed_new, statuses: Some(statuses) };
             if let Some(difference) = self.comparison.add(&pair) {
@@ -149,8 +167,8 @@ impl Compared {
                         .get(row)
                         .and_then(|at| Micros::new(*at).ok())
                         .expect("invariant: every row of a spine has a moment"),
-                    old: transform::value_at(old.as_ref(), row, old_side.data_type),
-                    new: transform::value_at(new.as_ref(), row, new_side.data_type),
+                    old: transform::value_at(old.values.as_ref(), row, old_side.data_type),
+                    new: transform::value_at(new.values.as_ref(), row, new_side.data_type),
                     old_inputs: Vec::new(),
                     new_inputs: Vec::new(),
                 });

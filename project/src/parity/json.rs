@@ -56,7 +56,7 @@ impl ParityReport {
             "equal_share": figures.equal_share(),
             "nulls": {
                 "old_share": all.map(|(old, _)| old), "new_share": all.map(|(_, new)| new),
-                "both": nulls.both, "lost": nulls.lost, "gained": nulls.gained,
+                "both": nulls.both, "default_in_both": nulls.defaults, "lost": nulls.lost, "gained": nulls.gained,
                 "filled_by_default": nulls.filled, "default_gone": nulls.emptied,
             },
             "statuses_changed": figures.statuses.iter()

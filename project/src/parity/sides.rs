@@ -1,7 +1,6 @@
 //! Which outputs of a plan are compared with each other, and what is known of each side.
 
-use arrow::array::ArrayRef;
-use feature::{DataType, ExpectedChange, Fold, Origin, ServicePlan, Span, Value};
+use feature::{DataType, ExpectedChange, Fold, Origin, ServicePlan, Span};
 use registry::SideBySide;
 
 use super::report::NotCompared;
@@ -24,19 +23,9 @@ pub(super) struct FeatureSide {
     pub(super) unit: Option<String>,
     /// The lookups that it reads, ascending.
     pub(super) lookups: Vec<usize>,
-    /// What it is read as where its value is null.
-    pub(super) default: Option<Value>,
     /// How long a latest value lives; `None` of aggregates, and where it lives forever.
     pub(super) ttl: Option<Span>,
     pub(super) origin: Origin,
-}
-
-impl FeatureSide {
-    /// Whether a row has the default.
-    pub(super) fn is_default(&self, column: &ArrayRef, row: usize) -> bool {
-        let default = self.default.as_ref();
-        default.is_some_and(|default| transform::value_at(column.as_ref(), row, self.data_type) == *default)
-    }
 }
 
 /// The plan of what can be compared, its pairs, and what cannot: without a spine nothing brings request columns.
@@ -94,17 +83,17 @@ fn is_same(plan: &ServicePlan, old: usize, new: usize) -> bool {
 
 fn side(plan: &ServicePlan, output: usize) -> Option<FeatureSide> {
     let found = plan.outputs.get(output)?;
-    let (ttl, unit, default) = match found.origin {
+    let (ttl, unit) = match found.origin {
         Origin::Stored { lookup, feature } => {
             let view = &plan.lookups.get(lookup)?.view;
             let feature = view.features.get(feature)?;
             let ttl = view.ttl.filter(|_| matches!(feature.fold, Fold::Latest { .. }));
-            (ttl, feature.unit.clone(), feature.default.clone())
+            (ttl, feature.unit.clone())
         }
         Origin::Computed { computation, feature } => {
             let view = &plan.computations.get(computation)?.view;
             let feature = view.features.get(feature)?;
-            (None, feature.unit.clone(), feature.default.clone())
+            (None, feature.unit.clone())
         }
     };
     Some(FeatureSide {
@@ -112,7 +101,6 @@ fn side(plan: &ServicePlan, output: usize) -> Option<FeatureSide> {
         data_type: found.data_type,
         unit,
         lookups: plan.lookups_of(found.origin),
-        default,
         ttl,
         origin: found.origin,
     })

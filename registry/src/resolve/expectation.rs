@@ -124,11 +124,9 @@ pub(super) fn expectations(
         }
     }
     let quarantines = expected.rows.iter().any(|row| row.on_failure == OnFailure::Quarantine)
-        || expected
-            .batches
-            .expectations
-            .iter()
-            .any(|batch| matches!(batch.check, BatchCheck::Unique | BatchCheck::UniqueInLog));
+        || expected.batches.expectations.iter().any(|batch| {
+            batch.quarantines && matches!(batch.check, BatchCheck::Unique | BatchCheck::UniqueInLog)
+        });
     expected.batches.max_bad_share = batch_limits::max_bad_share(root, context, quarantines, report);
     expected
 }

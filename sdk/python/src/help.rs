@@ -8,7 +8,7 @@ pub fn in_python(topic: &HelpTopic) -> String {
         HelpTopic::OpenProject => "name the project's folder: `Store(\"path/of/the/project\")`".to_owned(),
         HelpTopic::RegisterDefinitions => "call `store.apply()` first".to_owned(),
         HelpTopic::RegisterAgain => {
-            "then call `store.apply()`, which registers what the definitions say".to_owned()
+            "then call `store.apply(new_registry=True)`, which registers what the definitions say".to_owned()
         }
         HelpTopic::PlanAgain => "call `store.plan()` again".to_owned(),
         HelpTopic::NewProject => "`twinstore init` in a shell writes one".to_owned(),

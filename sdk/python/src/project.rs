@@ -61,9 +61,14 @@ impl Project {
         text(py, &json!({"plan": planned, "shown": shown, "refused": refused, "misfits": misfits}))
     }
 
-    fn apply(&self, py: Python<'_>) -> PyResult<String> {
+    fn apply(&self, py: Python<'_>, new_registry: bool) -> PyResult<String> {
         let project = self.opened.clone();
-        let done = wait(py, &Watched::by_nobody(), async move { project.apply().await })?;
+        let done = wait(py, &Watched::by_nobody(), async move {
+            match new_registry {
+                true => project.apply_in_new_registry().await,
+                false => project.apply().await,
+            }
+        })?;
         self.sessions.look_up(py)?;
         text(py, &json!({"done": done, "shown": done.plan.to_string(), "is_empty": done.plan.is_empty()}))
     }

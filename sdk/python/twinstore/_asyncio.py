@@ -59,9 +59,9 @@ class AsyncStore:
         """As :meth:`Store.plan`."""
         return await in_thread(self.store.plan)
 
-    async def apply(self) -> _results.Applied:
+    async def apply(self, *, new_registry: bool = False) -> _results.Applied:
         """As :meth:`Store.apply`."""
-        return await in_thread(self.store.apply)
+        return await in_thread(functools.partial(self.store.apply, new_registry=new_registry))
 
     async def service(self, service: str) -> _results.Service:
         """As :meth:`Store.service`."""

@@ -99,9 +99,13 @@ class Store:
         """What :meth:`apply` would change, and the views, services and consumers that each change reaches."""
         return _results.Plan(json.loads(self._project.plan()))
 
-    def apply(self) -> _results.Applied:
-        """Registers the definitions of the folder, in one transaction."""
-        return _results.Applied(json.loads(self._project.apply()))
+    def apply(self, *, new_registry: bool = False) -> _results.Applied:
+        """Registers the definitions of the folder, in one transaction.
+
+        Where the logs of views are there and their registry is gone, it is refused unless ``new_registry`` is true: what
+        the lost one knew beside the definitions begins again.
+        """
+        return _results.Applied(json.loads(self._project.apply(new_registry)))
 
     def service(self, service: str) -> _results.Service:
         """What a service takes and gives: by ``name`` its live version, or an exact one by ``name@version``.
