@@ -74,8 +74,8 @@ pub use history::{
     MigrationEnd, MigrationEvent, MigrationReport, MigrationState, MigrationWatch, Misfit, Pace,
     QuarantineReport, QuarantinedFile, RowProblem, RowReader, SourceFile, SourceFiles, SourceRows,
     StopRequest, Surveyed, SurveyedColumn, TableVersions, UnreadableRow, check_has_dates, check_query,
-    check_source_path, extract, heads, is_loaded_as_a_whole, is_offline_first, other_kind, quarantined, rows_of_source,
-    rows_to_derive, source_paths, survey,
+    check_source_path, extract, heads, is_loaded_as_a_whole, is_offline_first, other_kind, quarantined,
+    rows_of_source, rows_to_derive, source_paths, survey,
 };
 pub use load_lock::DecisionLock;
 pub use load_turn::online_may_lack_rows;

@@ -8,12 +8,14 @@ use std::time::Duration;
 
 use feature::{HelpTopic, VersionId, View};
 use materializer::{MaterializerError, MigrationState, Target};
+use offline::OfflineError;
 use online::{Reader, Store};
 use registry::{DefinitionId, Kind, Registered};
 use tokio::time::timeout;
 
 use crate::error::ProjectError;
 use crate::project::Project;
+use crate::targets::{empty_by_source, target};
 
 /// How long a read waits for logs that it does not need.
 const PATIENCE: Duration = Duration::from_secs(1);
@@ -164,6 +166,22 @@ impl Project {
             }
         }
         Ok(())
+    }
+
+    /// An error of reading logs. A view that has online rows and no log has lost it; one without either was never loaded.
+    pub(crate) async fn without_log(&self, registered: &Registered, error: ProjectError) -> ProjectError {
+        let ProjectError::Offline(OfflineError::NoLog { view }) = &error else {
+            return empty_by_source(registered, error);
+        };
+        let found = registered.view(view).map_err(ProjectError::from);
+        if !self.online_folder_is_missing()
+            && let Ok(target) = found.and_then(|view| target(registered, view))
+            && let Ok(online) = self.online().await
+            && let Err(gone) = self.check_logs_of(&[target], &online).await
+        {
+            return gone;
+        }
+        empty_by_source(registered, error)
     }
 }
 

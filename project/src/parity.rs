@@ -82,9 +82,10 @@ pub(crate) async fn compare(
     };
     let options =
         Options { explain: true, filled: true, max_memory: Some(LABEL_MEMORY), ..Options::default() };
-    let mut stream = TrainingSetStream::new(&store, &plan, &spine, &options)
-        .await
-        .map_err(|error| empty_by_source(&registered, error.into()))?;
+    let mut stream = match TrainingSetStream::new(&store, &plan, &spine, &options).await {
+        Ok(stream) => stream,
+        Err(error) => return Err(project.without_log(&registered, error.into()).await),
+    };
     let mut comparing = Comparing::new(&plan, &pairs, &spine);
     let reading = stream.reading().clone();
     run.report(Event::JoinBegins { log_rows: stream.log_rows() });

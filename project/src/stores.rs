@@ -109,6 +109,11 @@ impl Project {
         on_disk.is_some_and(|path| !self.folder.join(path).exists())
     }
 
+    /// Whether the online store lies on the disk.
+    pub(crate) fn is_online_on_disk(&self) -> bool {
+        self.settings.online.url.starts_with("embedded://")
+    }
+
     fn online_url(&self) -> Result<StoreUrl, ProjectError> {
         Ok(StoreUrl::from_str(&self.settings.online.url)?.in_folder(&self.folder))
     }

@@ -62,6 +62,7 @@ pub(crate) async fn verify(project: &Project, deep: bool) -> Result<Verified, Pr
     };
     if let Some(registry) = registry {
         lost.extend(tables_that_are_gone(project, registry).await);
+        lost.extend(list_of_forgotten(project, registry).await);
     }
     let is_gone = project.registry_is_gone().await.ok().flatten();
     let found = match (is_gone, opened) {
@@ -83,13 +84,20 @@ pub(crate) async fn verify(project: &Project, deep: bool) -> Result<Verified, Pr
     Ok(Verified { deep, checked: [vec![registry], stored].concat(), damaged })
 }
 
-/// Whether the online rows are those of the logs, as far as it is noted what they were folded from. A store that is not
-/// there, or cannot be opened, is checked by whoever reads it.
+/// Whether the online store can be opened, and its rows are those of the logs, as far as it is noted what they were folded
+/// from. One of which there is no folder was never made. A server that does not answer is reported by whoever reads.
 async fn check_online(project: &Project, registry: &Registry) -> Option<(Checked, Vec<String>)> {
     if project.online_folder_is_missing() {
         return None;
     }
-    let (registered, online) = (registry.registered().await.ok()?, project.online().await.ok()?);
+    let registered = registry.registered().await.ok()?;
+    let online = match project.online().await {
+        Ok(online) => online,
+        Err(error) if project.is_online_on_disk() => {
+            return Some((Checked::of_files("online store".to_owned(), 1, 1), vec![error.to_string()]));
+        }
+        Err(_) => return None,
+    };
     let others = project.other_prefixes(&all_views(&registered), &online).await;
     let others: Vec<String> = others.values().map(ToString::to_string).collect();
     let checked = Checked::of_files("online store, against the logs".to_owned(), 0, others.len());
@@ -115,6 +123,18 @@ async fn tables_that_are_gone(project: &Project, registry: &Registry) -> Vec<Str
         gone.extend(lost_tables(&offline, view).await);
     }
     gone.iter().map(ToString::to_string).collect()
+}
+
+/// What is wrong with the list of forgotten entities, once: it is one for all logs.
+async fn list_of_forgotten(project: &Project, registry: &Registry) -> Option<String> {
+    let (registered, offline) = (registry.registered().await.ok()?, project.offline().ok()?);
+    for view in registered.views() {
+        let Ok(log) = offline.log(view).await else { continue };
+        if let Err(error) = offline.forgotten_as_of(&log).await {
+            return Some(error.to_string());
+        }
+    }
+    None
 }
 
 /// Topics into which rows were pushed, and that are gone as a whole. A log that cannot be read says so by itself.

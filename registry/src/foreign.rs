@@ -4,12 +4,14 @@ use crate::keys::{Kind, record_of};
 
 /// A name of Feast's, Chronon's or Tecton's, and what it may be called here: the first that there is where it
 /// stands is meant.
-const KEYS: [(&str, &[&str]); 46] = [
+const KEYS: [(&str, &[&str]); 52] = [
     ("timestamp_field", &["event_time"]),
     ("event_timestamp_column", &["event_time"]),
     ("event_timestamp", &["event_time"]),
     ("timestamp_key", &["event_time"]),
     ("timecolumn", &["event_time"]),
+    ("time_column", &["event_time"]),
+    ("timestamp_column", &["event_time"]),
     ("created_timestamp_column", &["available_at"]),
     ("created_timestamp", &["available_at"]),
     ("batch_source", &["batch", "source"]),
@@ -18,12 +20,14 @@ const KEYS: [(&str, &[&str]); 46] = [
     ("join_keys", &["keys"]),
     ("join_key", &["keys"]),
     ("keycolumns", &["keys"]),
+    ("key_columns", &["keys"]),
     ("primary_key", &["keys"]),
     ("entities", &["entity"]),
     ("groupby", &["features"]),
     ("group_by", &["features"]),
     ("group_bys", &["features"]),
     ("joinparts", &["features"]),
+    ("join_parts", &["features"]),
     ("aggregations", &["features"]),
     ("feature_views", &["features"]),
     ("field_mapping", &["schema"]),
@@ -35,12 +39,14 @@ const KEYS: [(&str, &[&str]); 46] = [
     ("feature_view", &["from"]),
     ("join_key_map", &["on"]),
     ("keymapping", &["on"]),
+    ("key_mapping", &["on"]),
     ("names", &["take"]),
     ("name_alias", &["prefix"]),
     ("operation", &["aggregate"]),
     ("function", &["aggregate"]),
     ("agg", &["aggregate"]),
     ("inputcolumn", &["aggregate", "latest"]),
+    ("input_column", &["aggregate", "latest"]),
     ("time_window", &["window"]),
     ("windows", &["window"]),
     ("aggregation_interval", &["hop"]),
@@ -114,6 +120,8 @@ mod tests {
         assert_eq!(meant("entities", Kind::FeatureView), Some("entity"));
         assert_eq!(meant("timeColumn", Kind::Source), Some("event_time"));
         assert_eq!(meant("groupBy", Kind::FeatureService), Some("features"));
+        assert_eq!(meant("time_column", Kind::Source), Some("event_time"));
+        assert_eq!(meant("timestamp_column", Kind::Source), Some("event_time"));
         assert_eq!(meant("entities", Kind::Source), None);
         assert_eq!(elsewhere("timestamp_field"), Some(("event_time", Kind::Source)));
         assert_eq!(elsewhere("consumer"), Some(("consumer", Kind::FeatureService)));

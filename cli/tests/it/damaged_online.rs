@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 
 use serde_json::Value;
 
-use crate::project::{GET, Project, says};
+use crate::project::{GET, Project, TRAINING, says};
 use crate::served::Server;
 
 const DATA: &str = ".twinstore/online/data.mdb";
@@ -109,6 +109,25 @@ fn damaged_rows_are_refused_by_view_and_key_and_a_rebuild_in_place_mends_them() 
 
 const BODY: &str = r#"{"service": "late_arrival", "entities": {"dest": ["LAX"], "tailnum": ["N338AA"]},
     "request": {"distance": [2475]}, "at": "2013-06-08T01:00:00Z"}"#;
+
+#[test]
+fn verify_names_a_store_that_cannot_be_opened_and_a_training_set_a_log_that_is_gone() {
+    let project = Project::loaded();
+    let file = project.path(".twinstore/online/data.mdb");
+    let whole = fs::read(&file).unwrap();
+    for cut in [whole.len() / 3, 0] {
+        fs::write(&file, &whole[..cut]).unwrap();
+        let verified = project.run("verify --deep");
+        assert_eq!(verified.code, Some(1), "{cut}: {}", verified.stdout);
+        says(&(verified.stdout + &verified.stderr), &["data.mdb", "online store"]);
+    }
+    fs::write(&file, &whole).unwrap();
+    project.ok("verify --deep");
+    fs::remove_dir_all(project.path(".twinstore/offline/log/airport_arrivals/v1")).unwrap();
+    let refused = project.refused(&format!("{TRAINING} out.csv"));
+    says(&refused, &["airport_arrivals@1", "log"]);
+    assert!(!refused.contains("has no history"), "{refused}");
+}
 
 fn columns(answer: &Value) -> Value {
     answer["columns"].clone()

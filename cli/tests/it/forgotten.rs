@@ -176,6 +176,9 @@ fn no_load_brings_a_forgotten_entity_back_and_the_list_is_what_keeps_it_out() {
     assert!(!holding(&other, "tailnum", GONE).is_empty());
     // A list that was lost is noticed by whoever would load.
     fs::remove_file(project.path(".twinstore/offline/forgotten.json")).unwrap();
+    let verified = project.run("verify --deep");
+    assert_eq!(verified.code, Some(1), "{}", verified.stdout);
+    says(&(verified.stdout + &verified.stderr), &["forgotten.json", "is missing, or older than"]);
     let refused = project.run("backfill aircraft_last_flight@1").stderr;
     says(
         &refused,

@@ -9,7 +9,7 @@ use std::time::{Duration, Instant};
 use access::Action;
 use arrow::array::RecordBatch;
 use feature::{AsOf, Openings, ServicePlan, ServiceRef, VersionId};
-use materializer::{Decision, QuarantinedFile, quarantined};
+use materializer::{Decision, QuarantinedFile, check_quarantine, quarantined};
 use offline::{
     BucketRequests, BuildInfo, FinishedFile, Manifest, ManifestSpine, OfflineError, OfflineStore, Options,
     QuarantinedRows, Reading, Spine, Summary, TrainingSetStream,
@@ -20,7 +20,6 @@ use crate::error::ProjectError;
 use crate::lineage::{Recorder, Subject};
 use crate::project::Project;
 use crate::run::{Event, Run, blocking, ended};
-use crate::targets::empty_by_source;
 
 /// Memory that the process takes beside the labels that are joined, in bytes.
 const BESIDE_LABELS: u64 = 128 << 20;
@@ -130,9 +129,10 @@ pub(crate) async fn build(
     let spine_sha256 = tokio::task::spawn_blocking(move || hashed.sha256());
     // Before the logs are read: no label sees the rows of a batch that is released meanwhile.
     let quarantined = quarantined_rows(&store, &plan).await?;
-    let mut stream = TrainingSetStream::new(&store, &plan, &spine, &options)
-        .await
-        .map_err(|error| empty_by_source(&registered, error.into()))?;
+    let mut stream = match TrainingSetStream::new(&store, &plan, &spine, &options).await {
+        Ok(stream) => stream,
+        Err(error) => return Err(project.without_log(&registered, error.into()).await),
+    };
     let read_logs = stream.logs();
     project.begin_use(&plan, "training-set").await?;
     let recorder = {
@@ -185,6 +185,7 @@ pub(super) async fn quarantined_rows(
         if !view.checks_batches() || found.iter().any(|rows| rows.view == view.id) {
             continue;
         }
+        check_quarantine(store, &store.log(view).await?).await?;
         for file in quarantined(store, view).await? {
             if matches!(file.decision, Decision::Waiting | Decision::Dropped) {
                 let QuarantinedFile { batch, .. } = file;

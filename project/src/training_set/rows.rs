@@ -15,7 +15,6 @@ use super::build::{bounded_threads, labels_memory, quarantined_rows, watched};
 use crate::error::ProjectError;
 use crate::project::Project;
 use crate::run::{Event, Run, blocking};
-use crate::targets::empty_by_source;
 
 /// What a spine in memory is called in messages.
 const SPINE: &str = "the spine";
@@ -87,9 +86,10 @@ pub(crate) async fn join(project: &Project, rows: JoinRows, run: &Run) -> Result
     }
     // Before the logs are read: no label sees the rows of a batch that is released meanwhile.
     let quarantined = quarantined_rows(&store, &plan).await?;
-    let mut stream = TrainingSetStream::new(&store, &plan, &spine, &options)
-        .await
-        .map_err(|error| empty_by_source(&registered, error.into()))?;
+    let mut stream = match TrainingSetStream::new(&store, &plan, &spine, &options).await {
+        Ok(stream) => stream,
+        Err(error) => return Err(project.without_log(&registered, error.into()).await),
+    };
     project.begin_use(&plan, "training-set").await?;
     let own = spine.schema().fields().len();
     let added: Vec<usize> = (own..stream.schema().fields().len()).collect();
