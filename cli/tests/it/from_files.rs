@@ -135,6 +135,32 @@ fn every_encoding_of_a_time_is_read_as_the_moment_that_it_is() {
 }
 
 #[test]
+fn texts_that_sound_like_times_are_read_or_named_with_one_that_is_not() {
+    for (at, moment) in [
+        ("3/15/25 9:10 PM", "2025-03-15T21:10:00Z"),
+        ("15.03.25 09:10", "2025-03-15T09:10:00Z"),
+        ("15/Mar/2025:10:11:12 +0200", "2025-03-15T08:11:12Z"),
+        ("\"March 15, 2025\"", "2025-03-15T00:00:00Z"),
+        ("\"Sat, 15 Mar 2025 10:11:12 +0000\"", "2025-03-15T10:11:12Z"),
+    ] {
+        let project = Project::empty();
+        project.write("a.csv", format!("customer_id,created_at,balance\nC1,{at},99\n"));
+        let reported = project.ok("init made --from a.csv");
+        says(&reported, &["event time from `created_at`"]);
+        project.ok("--project made apply");
+        project.ok("--project made backfill --all");
+        let read = project.json("--project made get customer_features customer_id=C1");
+        assert_eq!(read["features"]["balance"]["event_time"], moment, "{at}: {read}");
+    }
+    let project = Project::empty();
+    project.write("a.csv", "customer_id,created_at,balance\nC1,the 15th of March 25,99\n");
+    says(
+        &project.ok("init made --from a.csv"),
+        &["a static source", "`created_at` sounds like the time of an event", "`the 15th of March 25`"],
+    );
+}
+
+#[test]
 fn fields_are_separated_by_what_separates_those_of_the_header() {
     for (name, separator) in [("visits.csv", ";"), ("visits.tsv", "\t"), ("visits.csv", "|")] {
         let project = Project::empty();

@@ -63,7 +63,7 @@ fn the_summary_counts_refused_rows_by_their_reason() {
     project.ok("apply");
     let reported = project.ok("backfill airport_arrivals@1");
     says(&reported, &["airport_arrivals@1: 1 row refused: too far ahead", "1 row loaded"]);
-    says(&reported, &["1 row refused: ", "arr delay"]);
+    says(&reported, &["1 row refused: ", "arr_delay"]);
 }
 
 #[test]

@@ -58,8 +58,8 @@ features:
 ";
 const TRAINING: &str = "training-set --service limits --spine spine.csv --time t --out";
 const HOUR: i64 = 3_600_000_000;
-/// Payments of user 1 and 2 some hours ago; those of user 3 are all old.
-const PAYMENTS: [(i64, i64); 7] = [(1, 1), (1, 20), (2, 3), (1, 150), (2, 151), (3, 152), (3, 220)];
+/// Payments of user 1 and 2 some hours ago; those of user 3 are all old. The old ones are of two dates, whatever hour it is.
+const PAYMENTS: [(i64, i64); 7] = [(1, 1), (1, 20), (2, 3), (1, 150), (2, 150), (3, 150), (3, 220)];
 
 fn ago(hours: i64) -> String {
     feature::Micros::new(micros_now() - hours * HOUR).unwrap().to_string()
@@ -83,7 +83,7 @@ fn loaded() -> Project {
     write_payments(&project, "a.csv", &PAYMENTS);
     project.ok("apply");
     project.ok("backfill --all");
-    write_payments(&project, "b.csv", &[(1, 2), (2, 4), (1, 149)]);
+    write_payments(&project, "b.csv", &[(1, 2), (2, 4), (1, 150)]);
     project.ok("materialize");
     write_spine(&project, "spine.csv", &[0, 5]);
     project

@@ -30,6 +30,8 @@ pub(crate) struct FilesToLoad {
     pub(crate) numbered: Vec<Marker>,
     /// How many numbers are given with them.
     pub(crate) numbers_after: u32,
+    /// The numbers and contents of those that were loaded under another name.
+    pub(crate) renamed: Vec<Marker>,
     /// Fingerprints of known files that had to be read again: the next commit records them.
     pub(crate) fingerprints: Vec<Marker>,
     /// Of a Delta source that was never loaded: the version whose files these are.
@@ -101,6 +103,7 @@ impl FilesToLoad {
                 files: Vec::new(),
                 numbered: Vec::new(),
                 numbers_after: loaded_files::numbers(log).await?,
+                renamed: Vec::new(),
                 fingerprints: Vec::new(),
                 first_version: found.table_version.filter(|_| is_first),
                 table_version: found.table_version.filter(|version| Some(*version) != loaded.whole),
@@ -143,6 +146,7 @@ impl FilesToLoad {
             files: self.files.into_iter().filter(|file| file.number == number).collect(),
             numbered: Vec::new(),
             numbers_after,
+            renamed: Vec::new(),
             fingerprints: Vec::new(),
             first_version: None,
             table_version: None,
@@ -238,7 +242,7 @@ impl Choice<'_> {
             }
             Load::Renamed(number) => {
                 tracing::info!("{} was loaded under another name", file.path.display());
-                self.files.fingerprints.extend(loaded_files::renamed(&file, number, content));
+                self.files.renamed.extend(loaded_files::renamed(&file, number, content));
                 self.files.fingerprints.push(loaded_files::fingerprint(&file, content));
                 return Ok(true);
             }

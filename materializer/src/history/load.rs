@@ -126,7 +126,7 @@ impl<W: Mender> Materializer<W> {
             is_first: released.is_none() && !loaded_files::has_first_load(&log).await?,
             dead_letters,
             turn: LoadTurn::next(&log).await?,
-            numbered: files.numbered,
+            numbered: files.numbered.clone(),
             numbers: loaded_files::numbers(&log).await?,
             numbers_after: files.numbers_after,
             fingerprints: files.fingerprints,
@@ -142,6 +142,13 @@ impl<W: Mender> Materializer<W> {
         };
         if load.turn.follows_unsettled() {
             load.take_turn().await?;
+        }
+        // What is changed under its new name is no new file.
+        load.mark(files.renamed);
+        if mode.is_backfill() {
+            // Also of what it does not come to: its rows are of the past.
+            load.mark(files.numbered);
+            load.numbers = load.numbers.max(files.numbers_after);
         }
         load.mark(files.first_version.map(loaded_files::first_table_version));
         load.mark(files.table_id.map(loaded_files::table_id));

@@ -4,12 +4,12 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Write;
 
-use feature::{BatchFormat, Micros, Name, Scalar, Span, Value};
+use feature::{BatchFormat, Micros, Name, Scalar, Span, Value, excerpt};
 
 use super::legal_name::legal_name;
 use super::outlined_column::OutlinedColumn;
 use super::outlined_source::OutlinedSource;
-use super::roles::{Time, sounds_like_key};
+use super::roles::{self, Time, sounds_like_key};
 use super::yaml_text::{one_line, quoted, quoted_type, sql_value, yaml_key};
 
 /// Definitions and what goes with them.
@@ -97,6 +97,19 @@ impl OutlinedSource {
         self.columns.get(self.times.first()?.index)
     }
 
+    /// What is said where a column would be the event time if its texts could be read.
+    fn unread_time(&self) -> String {
+        match roles::unread_time(&self.columns).filter(|_| self.times.is_empty()) {
+            Some((column, text)) => format!(
+                "; `{}` sounds like the time of an event, and `{}` is in no format that is known: where it is one, set event_time to an \
+                 expression that reads it, or labels get rows that came after them",
+                column.stored,
+                excerpt(text, 40)
+            ),
+            None => String::new(),
+        }
+    }
+
     /// What was chosen, in a sentence.
     fn chosen(&self) -> String {
         let key = self.key().map(|key| key.stored.as_str()).unwrap_or_default();
@@ -109,7 +122,10 @@ impl OutlinedSource {
                 format!("event time from `{}`", column.stored)
             }
             (Some(column), Some(time)) => format!("event time from `{}` ({})", column.stored, time.how),
-            _ => "no event time: a static source, whose rows hold from their load on".to_owned(),
+            _ => format!(
+                "no event time: a static source, whose rows hold from their load on{}",
+                self.unread_time()
+            ),
         };
         format!("source `{}` from {files}: entity `{}` by `{key}`, {time}", self.name, self.entity)
     }

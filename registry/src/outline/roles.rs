@@ -202,7 +202,7 @@ fn epoch(values: &[i64]) -> Option<(&'static str, &'static str, bool)> {
 }
 
 /// How texts write times where that is not RFC 3339, in the order in which they are tried.
-const FORMATS: [&str; 25] = [
+const FORMATS: [&str; 39] = [
     "%Y/%m/%d %H:%M:%S",
     "%Y/%m/%d %H:%M",
     "%Y/%m/%d",
@@ -220,15 +220,39 @@ const FORMATS: [&str; 25] = [
     "%d.%m.%Y %H:%M:%S",
     "%d.%m.%Y %H:%M",
     "%d.%m.%Y",
+    "%d-%m-%Y %H:%M:%S",
+    "%d-%m-%Y %H:%M",
     "%d-%m-%Y",
+    "%d-%b-%Y %H:%M:%S",
     "%d-%b-%Y",
     "%d %b %Y",
     "%b %d, %Y",
+    "%d %B %Y",
+    "%B %d, %Y",
+    "%B %d, %Y %I:%M %p",
+    "%d/%b/%Y:%H:%M:%S %z",
+    "%a, %d %b %Y %H:%M:%S %z",
     "%Y%m%d",
+    "%d.%m.%y %H:%M:%S",
+    "%d.%m.%y %H:%M",
     "%d.%m.%y",
+    "%m/%d/%y %H:%M",
+    "%m/%d/%y %I:%M %p",
     "%m/%d/%y",
+    "%d/%m/%y %H:%M",
+    "%d/%m/%y %I:%M %p",
     "%d/%m/%y",
 ];
+
+/// A column that sounds like the time of an event, with a text of it that no known format reads.
+pub(crate) fn unread_time(columns: &[OutlinedColumn]) -> Option<(&OutlinedColumn, &str)> {
+    columns.iter().find_map(|column| {
+        let sounds = sounds_like_time(column.name.as_str()).is_some_and(|score| score >= 50);
+        let text = column.values.iter().find_map(super::column_type::text)?;
+        let has_digits = text.chars().any(|letter| letter.is_ascii_digit());
+        (sounds && has_digits).then_some((column, text))
+    })
+}
 
 /// Years of which a text says what happened: a year of two digits is no year of the first century.
 const YEARS: std::ops::Range<i64> = 1900..2200;

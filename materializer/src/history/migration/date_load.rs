@@ -187,6 +187,7 @@ impl<'a, W: Mender> DateLoad<'a, W> {
         let mut markers = Vec::new();
         if own.is_none() {
             markers.extend(files.numbered);
+            markers.extend(files.renamed);
             markers.push(loaded_files::numbers_given(files.numbers_after));
             markers.extend(files.first_version.map(loaded_files::first_table_version));
             markers.extend(files.table_id.map(loaded_files::table_id));
