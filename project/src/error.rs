@@ -170,7 +170,7 @@ pub enum ProjectError {
     },
     /// There is no registry beside the logs of views, and definitions are to be registered.
     #[error(
-        "the registry is gone: {registry} would begin anew beside {} of views in {}; restore it from a copy, or, without one, begin with a new registry: it has no audit log, no live versions, no tokens and no circuit breakers of before; nothing was changed",
+        "the registry is gone: {registry} would begin again beside {} of views in {}; restore it from a copy, or, without one, begin with a new registry: it has no audit log, no live versions, no tokens and no circuit breakers of before; nothing was changed",
         counted(*.tables as u64, "table"), .folder.display()
     )]
     RegistryWouldBeNew {

@@ -163,7 +163,7 @@ fn apply_begins_no_registry_beside_loaded_views_unless_it_is_said_to() {
     says(
         &done.stderr,
         &[
-            "the registry is gone: sqlite://.twinstore/registry.db would begin anew",
+            "the registry is gone: sqlite://.twinstore/registry.db would begin again",
             "restore it from a copy",
             "no audit log, no live versions",
             "`twinstore apply --new-registry`",

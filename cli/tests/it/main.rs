@@ -11,6 +11,8 @@ mod arrow_columns;
 #[cfg(test)]
 mod attacks;
 #[cfg(test)]
+mod backfilled_beside_a_stream;
+#[cfg(test)]
 mod backfilled_by_date;
 #[cfg(test)]
 mod backup;

@@ -56,7 +56,7 @@ fn rows_of_a_batch_that_waits_or_was_dropped_do_not_come_with_the_file_that_a_ta
         assert_eq!(waiting["decision"], "waiting", "{waiting}");
         let number = &waiting["batch"];
         let shown = delta.project.ok(&format!("quality quarantine show airport_arrivals {number}"));
-        says(&shown, &["the rows of the quarantined batch 1 beside others", "cannot be told apart"]);
+        says(&shown, &["the rows of the quarantined batch 1 beside others", "cannot be distinguished"]);
         // Nothing of it is lost: what is loaded already is known.
         assert_eq!(delta.loads(&format!("quality quarantine release airport_arrivals {number}")), 42);
         assert_eq!(loaded(&delta), [&[1, 2, 3, 4][..], &many].concat());

@@ -160,8 +160,8 @@ pub(super) fn mixed(not_loaded: &[u32]) -> String {
     let (is_one, numbers) = (not_loaded.len() == 1, not_loaded.iter().map(u32::to_string));
     let numbers = numbers.collect::<Vec<_>>().join(", ");
     format!(
-        "the table was rewritten, and it holds the rows of the quarantined {} {numbers} beside others, which cannot be told \
-         apart: released, all its rows are loaded that are not loaded yet, with those of {}",
+        "the table was rewritten, and it holds the rows of the quarantined {} {numbers} beside others, which cannot be \
+         distinguished: released, all its rows are loaded that are not loaded yet, with those of {}",
         if is_one { "batch" } else { "batches" },
         if is_one { "that batch" } else { "those batches" }
     )

@@ -249,7 +249,7 @@ pub(crate) fn unread_time(columns: &[OutlinedColumn]) -> Option<(&OutlinedColumn
     columns.iter().find_map(|column| {
         let sounds = sounds_like_time(column.name.as_str()).is_some_and(|score| score >= 50);
         let text = column.values.iter().find_map(super::column_type::text)?;
-        let has_digits = text.chars().any(|letter| letter.is_ascii_digit());
+        let has_digits = text.chars().any(|character| character.is_ascii_digit());
         (sounds && has_digits).then_some((column, text))
     })
 }
