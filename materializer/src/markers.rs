@@ -100,8 +100,8 @@ pub(crate) fn file_content(name: &str) -> String {
     format!("content:{name}")
 }
 
-/// The number of the file whose rows these are: the first 63 bits of the hash of its bytes, as for its content, and of the values that the names
-/// of its folders give.
+/// The number of the file whose rows these are: the first 63 bits of the hash of its bytes, as for its content, and of the
+/// values that the names of its folders give.
 pub(crate) fn number_of_rows(hash: i64) -> String {
     format!("rows:{hash}")
 }

@@ -151,13 +151,9 @@ impl<W: Mender> HistoryLoad<'_, W> {
             (None, []) => None,
             (None, numbers) => Some(LoadedRows::read(&self.log, &self.target.view, numbers).await?),
         };
-        let expired_before = match file.may_be_loaded() {
-            true => self.log.expired_before().await?,
-            false => None,
-        };
         let validator = FileValidator {
             known,
-            expired_before,
+            expired_before: file.expired_before(&self.log).await?,
             repeats,
             range: self.mode.range(),
             ..self.validator_of_all(file, started_at)

@@ -42,8 +42,6 @@ pub(crate) struct FilesToLoad {
     pub(crate) table_id: Option<i64>,
     /// How many of its files wait in the quarantine, or are being released.
     pub(crate) quarantined: usize,
-    /// How many of its files are left to a backfill.
-    of_backfill: usize,
 }
 
 /// A file that is read.
@@ -62,9 +60,12 @@ pub(crate) struct FileToLoad {
 }
 
 impl FileToLoad {
-    /// Whether rows of it may have been in the log before.
-    pub(crate) fn may_be_loaded(&self) -> bool {
-        self.resumes || !self.counted_in.is_empty()
+    /// The moment before which retention has dropped rows of it that were loaded; `None` where none was.
+    pub(crate) async fn expired_before(&self, log: &Log) -> Result<Option<Micros>, MaterializerError> {
+        match self.resumes || !self.counted_in.is_empty() {
+            true => Ok(log.expired_before().await?),
+            false => Ok(None),
+        }
     }
 }
 
@@ -95,6 +96,7 @@ impl FilesToLoad {
             unfinished,
             mode,
             changed: Vec::new(),
+            of_backfill: 0,
             is_table: found.table_version.is_some(),
             names: found.files.iter().map(|file| file.name.clone()).collect(),
             listed: OnceCell::new(),
@@ -109,7 +111,6 @@ impl FilesToLoad {
                 table_version: found.table_version.filter(|version| Some(*version) != loaded.whole),
                 table_id: found.table_id.filter(|id| Some(*id) != loaded.id),
                 quarantined: 0,
-                of_backfill: 0,
             },
         };
         let read = |file: SourceFile| async move {
@@ -133,7 +134,7 @@ impl FilesToLoad {
             return Err(MaterializerError::ContentChanged { view: view.id.clone(), files: choice.changed });
         }
         report.files_waiting = choice.files.quarantined;
-        report.files_of_backfill = choice.files.of_backfill;
+        report.files_of_backfill = choice.of_backfill;
         match released {
             Some(number) => Ok(choice.files.only(number, loaded_files::numbers(log).await?)),
             None => Ok(choice.files),
@@ -152,7 +153,6 @@ impl FilesToLoad {
             table_version: None,
             table_id: None,
             quarantined: 0,
-            of_backfill: 0,
         }
     }
 }
@@ -176,6 +176,8 @@ struct Choice<'a> {
     mode: Mode,
     /// Loaded files that hold something else now.
     changed: Vec<String>,
+    /// How many files are left to a backfill.
+    of_backfill: usize,
     /// Whether the files are those of a table.
     is_table: bool,
     /// The names of all files that are there.
@@ -225,7 +227,7 @@ impl Choice<'_> {
             self.files.quarantined += 1;
         }
         if self.is_left_to_backfill(&file, &load).await? {
-            self.files.of_backfill += 1;
+            self.of_backfill += 1;
             return Ok(false);
         }
         let (number, resumes) = match load {

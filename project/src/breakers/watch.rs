@@ -251,6 +251,9 @@ impl Watching {
         let open = newest.filter(|one| one.until.is_none());
         let mut rulings = self.rulings(view, breaker, newest, now);
         let broken = rulings.iter().position(|ruling| ruling.is_broken == Some(true));
+        if broken.is_none() {
+            self.settling.remove(&view.id);
+        }
         // What a person has opened, a person closes.
         let open_since = match open {
             Some(BreakerRecord { rule: None, .. }) => return Ok(()),

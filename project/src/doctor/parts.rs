@@ -10,7 +10,8 @@ use registry::{Registered, Registry};
 use tokio::net::TcpStream;
 use tokio::time::timeout;
 
-use super::{failed::failed, stored};
+use super::failed::failed;
+use super::stored;
 use crate::error::ProjectError;
 use crate::missing_logs::all_views;
 use crate::project::Project;
@@ -178,8 +179,7 @@ pub(super) async fn served(project: &Project) -> Vec<Finding> {
     differing.chain(damaged).collect()
 }
 
-/// How many rows the log of a view has; none where it cannot be read, which whoever reads it says.
-/// Whether the log of a view has rows that are to be online, too.
+/// Whether the log of a view has rows that are to be online, too; not where it cannot be read, which whoever reads it says.
 async fn is_to_be_online(project: &Project, view: &Arc<View>) -> bool {
     let Ok(offline) = project.offline() else { return false };
     let Ok(log) = offline.log(view).await else { return false };

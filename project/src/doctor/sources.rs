@@ -1,7 +1,7 @@
 //! The batch paths of sources: whether they lead to files. Nothing in these is read.
 
 use feature::Source;
-use monitor::{Area, Finding};
+use monitor::{Area, Condition, Finding};
 use registry::{Body, Definition, Registered};
 
 use super::failed::failed;
@@ -15,7 +15,7 @@ pub(super) async fn examine(project: &Project, registered: &Registered) -> Vec<F
         let Err(error) = materializer::check_source_path(&project.folder, source).await else { continue };
         let finding = failed(Area::Pipeline, &error.into());
         findings.push(match source.stream {
-            Some(_) => Finding { condition: monitor::Condition::Noted, ..finding },
+            Some(_) => Finding { condition: Condition::Noted, ..finding },
             None => finding,
         });
     }

@@ -96,10 +96,7 @@ impl<W: Mender> DateLoad<'_, W> {
         let mut work: BTreeMap<(BTreeSet<String>, usize), FileWork> = BTreeMap::new();
         for index in self.files_of(wanted) {
             let Some(file) = self.files.get(index) else { continue };
-            let expired_before = match file.may_be_loaded() {
-                true => self.log.expired_before().await?,
-                false => None,
-            };
+            let expired_before = file.expired_before(&self.log).await?;
             let FileToLoad { file, number, counted_in, .. } = file;
             let started_at = loaded_files::started_at(&self.log, &self.dead_letters, *number).await?;
             let validator = FileValidator {
